@@ -1,0 +1,185 @@
+//! Wiring: which engine runs where the configuration says so. The only file that knows.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+
+use crate::classify::SparseClassifier;
+use crate::config::{self, Config};
+use crate::corpus::shipped;
+use crate::decide::{GateArtefact, Policy};
+use crate::embed::{Arithmetic, Encoder, EncoderWorker, SentenceEncoder, WorkerConfig};
+use crate::models::{ENCODER_FILE, ModelStore, TOKENIZER_FILE};
+use crate::pipeline::{IndexProgress, Knowledge, Pipeline, Shelf};
+use crate::retrieve::{EdgeIndex, IndexStamp, RetrieveError, TicketIndex};
+use crate::store::{IndexKind, Store};
+use crate::text::TEXT_VERSION;
+
+/// Everything that a command needs to triage.
+pub struct App {
+    pub pipeline: Arc<Pipeline>,
+    pub articles: Arc<Knowledge>,
+    pub tickets: Arc<Knowledge>,
+    /// Indexes that were of another version or broken, and have to be filled again.
+    stale: Vec<Arc<Knowledge>>,
+}
+
+impl App {
+    /// Loads models, opens the records and the indexes under the configured data folder.
+    ///
+    /// # Errors
+    /// Missing or damaged models, an unusable folder, artefacts of another version: each with what to do.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        Self::open_in(config, &config.data.dir, open_gate(&config.gate)?).await
+    }
+
+    /// As [`Self::open`], with records and indexes in another folder.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_elsewhere(config: &Config, data: &Path) -> anyhow::Result<Self> {
+        Self::open_in(config, data, open_gate(&config.gate)?).await
+    }
+
+    /// As [`Self::open`], in another folder and with a gate that knows nothing: to fit one.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_untrained(config: &Config, data: &Path) -> anyhow::Result<Self> {
+        Self::open_in(config, data, GateArtefact::untrained()).await
+    }
+
+    async fn open_in(config: &Config, data: &Path, gate: GateArtefact) -> anyhow::Result<Self> {
+        // Each of these takes a tenth of a second or more, and none needs another.
+        let models = config.clone();
+        let encoder = tokio::task::spawn_blocking(move || open_encoder(&models));
+        let classifier = config.classifier.artefact.clone();
+        let classifier = tokio::task::spawn_blocking(move || {
+            crate::text::warm_up();
+            match &classifier {
+                Some(dir) => SparseClassifier::load(dir).with_context(|| format!("the classifier in {}", dir.display())),
+                None => SparseClassifier::shipped().map_err(Into::into),
+            }
+        });
+        let store = Store::open(&data.join("fenzhen.db")).await?;
+        let items = store.catalogue().await?;
+        let shelf = tokio::task::spawn_blocking(move || Shelf::stock(&items));
+        let policy = read_policy(config.gate.policy.as_deref())?;
+        let (encoder, classifier, shelf) = (encoder.await??, classifier.await??, shelf.await??);
+
+        let stamp = IndexStamp { encoder: encoder.name().to_owned(), dim: encoder.dimension(), text_version: TEXT_VERSION };
+        let (articles, fresh_articles) = open_index(&data.join("index/articles"), &stamp)?;
+        let (tickets, fresh_tickets) = open_index(&data.join("index/tickets"), &stamp)?;
+        let encoder: Arc<dyn SentenceEncoder> = Arc::new(encoder);
+        let pipeline = Arc::new(Pipeline {
+            classifier: Arc::new(classifier),
+            encoder: Arc::clone(&encoder),
+            tickets: Arc::clone(&tickets),
+            articles: Arc::clone(&articles),
+            store: store.clone(),
+            shelf: ArcSwap::from_pointee(shelf),
+            policy: ArcSwap::from_pointee(policy),
+            gate,
+            article_count: config.retrieve.articles,
+        });
+        let articles = Arc::new(Knowledge::new(IndexKind::Article, store.clone(), Arc::clone(&encoder), articles));
+        let tickets = Arc::new(Knowledge::new(IndexKind::Ticket, store, encoder, tickets));
+        let stale = [(fresh_articles, &articles), (fresh_tickets, &tickets)].into_iter().filter(|f| f.0).map(|f| Arc::clone(f.1)).collect();
+        Ok(App { pipeline, articles, tickets, stale })
+    }
+
+    /// Brings the indexes up to the records: what a crash left over, and whole indexes that were made by another version.
+    ///
+    /// # Errors
+    /// The store's, the encoder's, the index's.
+    pub async fn catch_up(&self, progress: IndexProgress<'_>) -> anyhow::Result<()> {
+        for knowledge in &self.stale {
+            knowledge.rebuild(Some(progress)).await?;
+        }
+        self.articles.sync(Some(progress)).await?;
+        self.tickets.sync(Some(progress)).await?;
+        Ok(())
+    }
+
+    /// Puts the shipped shop into an empty data folder; one that holds anything is left as it is. Answers whether it did.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn load_demo(&self) -> anyhow::Result<bool> {
+        let store = &self.pipeline.store;
+        let empty = store.ticket_count().await? == 0 && store.articles(None, None, 1).await?.is_empty() && store.catalogue().await?.is_empty();
+        if empty {
+            let items = shipped::catalogue();
+            store.put_catalogue(&items, false).await?;
+            store.import_articles(&shipped::articles(), false).await?;
+            store.upsert_tickets(&shipped::tickets()).await?;
+            let shelf = tokio::task::spawn_blocking(move || Shelf::stock(&items)).await??;
+            self.pipeline.shelf.store(Arc::new(shelf));
+        }
+        Ok(empty)
+    }
+}
+
+/// The encoder that the configuration names, verified, on its thread.
+///
+/// # Errors
+/// A missing or damaged model.
+pub fn open_encoder(config: &Config) -> anyhow::Result<EncoderWorker> {
+    let settings = &config.encoder;
+    let (dir, _) = ModelStore::new(config.models.cache.join("models")).verify(&settings.model)?;
+    let encoder = Encoder::load(&dir.join(ENCODER_FILE), &dir.join(TOKENIZER_FILE), arithmetic(settings.arithmetic))?;
+    let worker = WorkerConfig { queue: settings.queue, batch_tokens: settings.batch_tokens, timeout: Duration::from_millis(settings.timeout_ms) };
+    let worker = EncoderWorker::start(&settings.model, encoder, worker)?;
+    // The first pass packs the weights for the CPU's kernels: done now, not at the first message.
+    worker.encode_bulk(&["预热 warm-up".to_owned()], crate::embed::Role::Query)?;
+    Ok(worker)
+}
+
+fn arithmetic(setting: config::Arithmetic) -> Arithmetic {
+    match setting {
+        config::Arithmetic::Auto => Arithmetic::Auto,
+        config::Arithmetic::Int8 => Arithmetic::Int8,
+        config::Arithmetic::Blocks => Arithmetic::Blocks,
+        config::Arithmetic::Float => Arithmetic::Float,
+    }
+}
+
+fn open_gate(settings: &config::Gate) -> anyhow::Result<GateArtefact> {
+    match &settings.artefact {
+        None => Ok(GateArtefact::shipped()?),
+        Some(path) => {
+            let json = std::fs::read(path).with_context(|| path.display().to_string())?;
+            GateArtefact::parse(&json).with_context(|| path.display().to_string())
+        }
+    }
+}
+
+/// The policy in a file, or the shipped one.
+///
+/// # Errors
+/// An unreadable or broken file.
+pub fn read_policy(path: Option<&Path>) -> anyhow::Result<Policy> {
+    match path {
+        None => Ok(Policy::shipped()?),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            Policy::parse(&text).with_context(|| path.display().to_string())
+        }
+    }
+}
+
+/// Opens an index. One of another version, or broken, is emptied: it is derived from the records and is filled again from them.
+/// Answers whether that has to be done.
+fn open_index(dir: &PathBuf, stamp: &IndexStamp) -> anyhow::Result<(Arc<dyn TicketIndex>, bool)> {
+    match EdgeIndex::open(dir, stamp) {
+        Ok(index) => Ok((Arc::new(index), false)),
+        Err(e @ (RetrieveError::OtherStamp { .. } | RetrieveError::Corrupt { .. })) => {
+            tracing::warn!("{e}; rebuilding it now");
+            Ok((Arc::new(EdgeIndex::rebuild(dir, stamp)?), true))
+        }
+        Err(e) => Err(e.into()),
+    }
+}

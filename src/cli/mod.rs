@@ -1,0 +1,139 @@
+//! The command line: a file a command. Parses, calls the rooms, prints for people (or JSON for programs), and turns errors into
+//! `error:` with its causes and a `hint:`.
+
+mod articles;
+mod config;
+mod data;
+mod eval;
+mod health;
+mod index;
+mod models;
+mod output;
+mod serve;
+mod train;
+mod triage;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Loaded};
+
+/// Triage for customer support, Chinese and English: intent with an honest probability, entities, similar tickets, answers, and a decision.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fenzhen",
+    version,
+    after_help = "Begin with:\n  fenzhen models pull                 fetch the pretrained models (about 75 MB, once)\n  fenzhen serve --demo                serve a demo shop on http://127.0.0.1:8080\n  fenzhen triage \"我的快递三天没动了\"   triage one message in the terminal"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Global {
+    /// Configuration file (TOML); `fenzhen config show` prints every key
+    #[arg(long, global = true, value_name = "FILE", env = "FENZHEN_CONFIG")]
+    config: Option<PathBuf>,
+    /// Any configuration key, for example --option encoder.queue=64
+    #[arg(long = "option", global = true, value_name = "KEY=VALUE")]
+    options: Vec<String>,
+}
+
+/// For commands that work on a shop's records.
+#[derive(Debug, Clone, Args)]
+struct DataFolder {
+    /// Folder of records and indexes (data.dir)
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl DataFolder {
+    fn setting(&self) -> Option<String> {
+        self.data.as_ref().map(|d| d.display().to_string())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the HTTP API and the start page
+    Serve(serve::Serve),
+    /// Triage a message, standard input or a file of messages
+    Triage(triage::TriageCommand),
+    /// Train a model from a recipe
+    Train(train::Train),
+    /// Measure a model on a labelled set
+    Eval(eval::Eval),
+    /// Check and describe corpora
+    Data(data::Data),
+    /// Build and check the search indexes
+    Index(index::Index),
+    /// Import knowledge-base articles
+    Articles(articles::Articles),
+    /// Fetch and check pretrained models
+    Models(models::Models),
+    /// Show and check the configuration
+    Config(config::ConfigCommand),
+    /// Ask a running service whether it is ready (exit code 0 or 1)
+    Health(health::Health),
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(e) => output::report(&e),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Serve(command) => command.run(global),
+        Command::Triage(command) => command.run(global),
+        Command::Train(command) => command.run(global),
+        Command::Eval(command) => command.run(global),
+        Command::Data(command) => command.run(),
+        Command::Index(command) => command.run(global),
+        Command::Articles(command) => command.run(global),
+        Command::Models(command) => command.run(global),
+        Command::Config(command) => command.run(global),
+        Command::Health(command) => command.run(),
+        Command::Openapi => {
+            output::line(&crate::http::openapi().to_pretty_json()?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+impl Global {
+    /// The configuration of all layers; `more` are flags of the command.
+    fn load(&self, more: &[(&str, Option<String>)]) -> anyhow::Result<Loaded> {
+        let mut flags = Vec::new();
+        for option in &self.options {
+            let (key, value) = option.split_once('=').ok_or_else(|| anyhow::anyhow!("--option {option}: write it as KEY=VALUE"))?;
+            flags.push((key.trim().to_owned(), value.to_owned()));
+        }
+        flags.extend(more.iter().filter_map(|(key, value)| Some(((*key).to_owned(), value.clone()?))));
+        Ok(Config::load(self.config.as_deref(), std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))), &flags)?)
+    }
+
+    /// As [`Self::load`], with the log running; for commands that work.
+    fn start(&self, data: Option<&DataFolder>) -> anyhow::Result<Config> {
+        let config = self.load(&[("data.dir", data.and_then(DataFolder::setting))])?.config;
+        crate::telemetry::install_log(if config.log.level == "info" { "warn" } else { &config.log.level }, false);
+        Ok(config)
+    }
+}
+
+/// A runtime for commands that need one.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

@@ -1,0 +1,173 @@
+//! Corpora: reading them with errors that name the line, and judging them before anything is trained on them.
+//!
+//! Reads files and nothing else. A broken row is never skipped in silence: reading stops with its line, validation lists them all.
+
+mod validate;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::domain::{CatalogueItem, Lang, TicketRecord, TicketState};
+
+pub use validate::{Finding, Report, Severity, validate_catalogue, validate_intents, validate_knowledge, validate_tickets};
+
+/// One labelled utterance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    pub text: String,
+    pub intent: String,
+    pub lang: Lang,
+}
+
+/// A customer's message and the article that answers it, or none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArticleQuery {
+    pub text: String,
+    pub lang: Lang,
+    pub article: Option<String>,
+}
+
+/// A past ticket of the corpus; `cause` groups the tickets that share a problem.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorpusTicket {
+    pub id: String,
+    pub lang: Lang,
+    pub cause: String,
+    pub intent: String,
+    pub state: TicketState,
+    pub created_at: String,
+    pub subject: String,
+    pub body: String,
+    pub resolution: String,
+}
+
+impl CorpusTicket {
+    /// As the index knows it: subject and body are one text.
+    pub fn into_record(self) -> TicketRecord {
+        TicketRecord {
+            text: format!("{}\n{}", self.subject, self.body),
+            id: self.id,
+            lang: Some(self.lang),
+            intent: Some(self.intent),
+            state: Some(self.state),
+            resolution: Some(self.resolution),
+            created_at: Some(self.created_at),
+        }
+    }
+}
+
+/// The intents and their categories, `datasets/taxonomy.toml`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Taxonomy {
+    pub version: u32,
+    pub category: Vec<Category>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Category {
+    pub id: String,
+    pub intents: Vec<TaxonomyIntent>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct TaxonomyIntent {
+    pub id: String,
+    pub zh: String,
+    pub en: String,
+}
+
+/// The label of what a shop's support does not answer.
+pub const OUT_OF_SCOPE: &str = "out_of_scope";
+
+impl Taxonomy {
+    /// Every intent with its category, in the file's order.
+    pub fn intents(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.category.iter().flat_map(|c| c.intents.iter().map(|i| (i.id.as_str(), c.id.as_str())))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CorpusError {
+    #[error("{}: {source}", .path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{}, line {line}: {why}", .path.display())]
+    Row { path: PathBuf, line: usize, why: String },
+    #[error("{}: {why}", .path.display())]
+    Toml { path: PathBuf, why: String },
+}
+
+/// Rows of a JSON Lines file; blank lines are skipped.
+///
+/// # Errors
+/// The first row that is not UTF-8, not JSON or not of the shape of `T`, with its line.
+pub fn read_jsonl<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, CorpusError> {
+    let io = |source| CorpusError::Io { path: path.to_owned(), source };
+    let file = File::open(path).map_err(io)?;
+    let mut rows = Vec::new();
+    for (at, line) in BufReader::new(file).lines().enumerate() {
+        let fault = |why: String| CorpusError::Row { path: path.to_owned(), line: at + 1, why };
+        let line = line.map_err(|e| fault(e.to_string()))?;
+        if !line.trim().is_empty() {
+            rows.push(serde_json::from_str(&line).map_err(|e| fault(e.to_string()))?);
+        }
+    }
+    Ok(rows)
+}
+
+/// # Errors
+/// When the file cannot be read or is not a taxonomy.
+pub fn read_taxonomy(path: &Path) -> Result<Taxonomy, CorpusError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CorpusError::Io { path: path.to_owned(), source })?;
+    toml::from_str(&text).map_err(|e| CorpusError::Toml { path: path.to_owned(), why: e.message().to_owned() })
+}
+
+/// The sha256 of the files' bytes one after the other, in hexadecimal: tells whether two models saw the same data.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn data_hash(paths: &[&Path]) -> Result<String, CorpusError> {
+    let mut hasher = Sha256::new();
+    for path in paths {
+        hasher.update(std::fs::read(path).map_err(|source| CorpusError::Io { path: path.to_path_buf(), source })?);
+    }
+    Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// The corpora that the program ships with, for `--demo` and for tests.
+pub mod shipped {
+    use super::*;
+    use crate::domain::Article;
+
+    const ARTICLES: &str = include_str!("../../datasets/articles/articles.jsonl");
+    const TICKETS: &str = include_str!("../../datasets/tickets/tickets.jsonl");
+    const CATALOGUE: &str = include_str!("../../datasets/catalogue/catalogue.jsonl");
+
+    fn rows<T: DeserializeOwned>(text: &str) -> Vec<T> {
+        // The validation test reads every row of these files; a broken one cannot be shipped.
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    pub fn articles() -> Vec<Article> {
+        rows(ARTICLES)
+    }
+
+    pub fn tickets() -> Vec<TicketRecord> {
+        rows::<CorpusTicket>(TICKETS).into_iter().map(CorpusTicket::into_record).collect()
+    }
+
+    pub fn catalogue() -> Vec<CatalogueItem> {
+        rows(CATALOGUE)
+    }
+}

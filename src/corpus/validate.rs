@@ -1,0 +1,238 @@
+//! Is a corpus fit to train and measure on? Schema, duplicates, near-duplicates across splits, label balance.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{ArticleQuery, CorpusTicket, Example, Taxonomy};
+use crate::domain::{Article, CatalogueItem, Lang};
+use crate::text::normalize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    pub severity: Severity,
+    pub message: String,
+}
+
+/// What validation found, and the counts behind it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Report {
+    pub findings: Vec<Finding>,
+    /// Split or file to number of rows.
+    pub sizes: BTreeMap<String, usize>,
+}
+
+impl Report {
+    pub fn errors(&self) -> usize {
+        self.findings.iter().filter(|f| f.severity == Severity::Error).count()
+    }
+
+    fn error(&mut self, message: String) {
+        self.findings.push(Finding { severity: Severity::Error, message });
+    }
+
+    fn warning(&mut self, message: String) {
+        self.findings.push(Finding { severity: Severity::Warning, message });
+    }
+}
+
+/// Share of common character trigrams above which two texts of different splits count as the same text (Jaccard).
+///
+/// 0.6 lets "how do I pay" and "how do I pack" pass and holds "where is my parcel" and "where is my parcel??" back.
+pub const NEAR_DUPLICATE: f64 = 0.6;
+
+/// Judges the splits of an intent corpus, given as (name, rows) with `train` first.
+pub fn validate_intents(taxonomy: &Taxonomy, splits: &[(&str, &[Example])], minimum: impl Fn(&str, &str, Lang) -> usize) -> Report {
+    let mut report = Report::default();
+    let known: HashSet<&str> = taxonomy.intents().map(|(id, _)| id).collect();
+    let mut texts: Vec<(&str, &str)> = Vec::new();
+    for &(split, rows) in splits {
+        report.sizes.insert(split.to_owned(), rows.len());
+        let mut counts: HashMap<(&str, Lang), usize> = HashMap::new();
+        for row in rows {
+            if row.text.trim().is_empty() {
+                report.error(format!("{split}: an empty text labelled {}", row.intent));
+            }
+            if !known.contains(row.intent.as_str()) {
+                report.error(format!("{split}: intent {:?} of {:?} is not in the taxonomy", row.intent, row.text));
+            }
+            *counts.entry((&row.intent, row.lang)).or_default() += 1;
+            texts.push((split, &row.text));
+        }
+        for (intent, _) in taxonomy.intents() {
+            for lang in Lang::ALL {
+                let (have, want) = (counts.get(&(intent, lang)).copied().unwrap_or(0), minimum(split, intent, lang));
+                if have < want {
+                    report.error(format!("{split}: {intent} has {have} {lang} rows, {want} are asked for"));
+                }
+            }
+        }
+    }
+    let labels: HashMap<&str, &str> = splits.iter().flat_map(|s| s.1).map(|r| (r.text.as_str(), r.intent.as_str())).collect();
+    for row in splits.iter().flat_map(|s| s.1) {
+        if labels.get(row.text.as_str()).is_some_and(|&label| label != row.intent) {
+            report.error(format!("{:?} has two labels, {} and {}", row.text, row.intent, labels[row.text.as_str()]));
+        }
+    }
+    report_duplicates(&mut report, &texts);
+    report
+}
+
+/// Judges articles and the queries that are measured on them.
+pub fn validate_knowledge(taxonomy: &Taxonomy, articles: &[Article], splits: &[(&str, &[ArticleQuery])]) -> Report {
+    let mut report = Report::default();
+    report.sizes.insert("articles".into(), articles.len());
+    let known: HashSet<&str> = taxonomy.intents().map(|(id, _)| id).collect();
+    unique(&mut report, "article", articles.iter().map(|a| a.id.as_str()));
+    for article in articles {
+        if article.question.trim().is_empty() || article.answer.trim().is_empty() {
+            report.error(format!("article {} has no question or no answer", article.id));
+        }
+        if article.intent.as_deref().is_some_and(|i| !known.contains(i)) {
+            report.error(format!("article {} has the unknown intent {:?}", article.id, article.intent));
+        }
+    }
+    let ids: HashSet<&str> = articles.iter().map(|a| a.id.as_str()).collect();
+    let mut texts: Vec<(&str, &str)> = articles.iter().map(|a| ("articles", a.question.as_str())).collect();
+    for &(split, rows) in splits {
+        report.sizes.insert(format!("queries {split}"), rows.len());
+        for row in rows {
+            if let Some(id) = row.article.as_deref().filter(|id| !ids.contains(id)) {
+                report.error(format!("queries {split}: {:?} names the unknown article {id}", row.text));
+            }
+            texts.push((split, &row.text));
+        }
+    }
+    report_duplicates(&mut report, &texts);
+    report
+}
+
+pub fn validate_tickets(taxonomy: &Taxonomy, tickets: &[CorpusTicket]) -> Report {
+    let mut report = Report::default();
+    report.sizes.insert("tickets".into(), tickets.len());
+    let known: HashSet<&str> = taxonomy.intents().map(|(id, _)| id).collect();
+    unique(&mut report, "ticket", tickets.iter().map(|t| t.id.as_str()));
+    let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
+    for ticket in tickets {
+        *groups.entry(&ticket.cause).or_default() += 1;
+        if !known.contains(ticket.intent.as_str()) {
+            report.error(format!("ticket {} has the unknown intent {:?}", ticket.id, ticket.intent));
+        }
+        if ticket.body.trim().is_empty() || ticket.resolution.trim().is_empty() {
+            report.error(format!("ticket {} has no body or no resolution", ticket.id));
+        }
+    }
+    report.sizes.insert("causes".into(), groups.len());
+    for (cause, _) in groups.into_iter().filter(|g| g.1 < 2) {
+        report.warning(format!("cause {cause} has one ticket only: nothing to be found by it"));
+    }
+    let texts: Vec<(&str, &str)> = tickets.iter().map(|t| (t.id.as_str(), t.body.as_str())).collect();
+    report_duplicates(&mut report, &texts);
+    report
+}
+
+pub fn validate_catalogue(items: &[CatalogueItem]) -> Report {
+    let mut report = Report::default();
+    report.sizes.insert("skus".into(), items.len());
+    unique(&mut report, "sku", items.iter().map(|i| i.sku.as_str()));
+    unique(&mut report, "title", items.iter().map(|i| i.title.as_str()));
+    for item in items {
+        if item.title.trim().is_empty() || (item.product.is_empty() && item.category.is_empty()) {
+            report.error(format!("sku {} has no title, or neither product nor category", item.sku));
+        }
+    }
+    report
+}
+
+fn unique<'a>(report: &mut Report, what: &str, ids: impl Iterator<Item = &'a str>) {
+    let mut seen = HashSet::new();
+    for id in ids {
+        if !seen.insert(id) {
+            report.error(format!("{what} {id:?} stands twice"));
+        }
+    }
+}
+
+/// Exact duplicates anywhere, and near-duplicates between different groups (splits), as errors.
+fn report_duplicates(report: &mut Report, texts: &[(&str, &str)]) {
+    let mut by_gram: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
+    let mut grams: Vec<FxHashSet<u64>> = Vec::with_capacity(texts.len());
+    let mut seen: FxHashMap<String, usize> = FxHashMap::default();
+    for (at, &(group, text)) in texts.iter().enumerate() {
+        if let Some(&other) = seen.get(text) {
+            report.error(format!("{text:?} stands in {} and again in {group}", texts[other].0));
+            grams.push(FxHashSet::default());
+            continue;
+        }
+        seen.insert(text.to_owned(), at);
+        let mine = trigrams(text);
+        let mut shared: FxHashMap<u32, usize> = FxHashMap::default();
+        for gram in &mine {
+            for &other in by_gram.get(gram).into_iter().flatten() {
+                *shared.entry(other).or_default() += 1;
+            }
+        }
+        let mut near: Vec<u32> = shared
+            .into_iter()
+            .filter(|&(other, common)| {
+                let union = mine.len() + grams[other as usize].len() - common;
+                texts[other as usize].0 != group && common as f64 >= NEAR_DUPLICATE * union as f64
+            })
+            .map(|(other, _)| other)
+            .collect();
+        near.sort_unstable();
+        for other in near {
+            report.error(format!("{text:?} ({group}) is nearly {:?} ({})", texts[other as usize].1, texts[other as usize].0));
+        }
+        for &gram in &mine {
+            by_gram.entry(gram).or_default().push(at as u32);
+        }
+        grams.push(mine);
+    }
+}
+
+/// Hashes of the character trigrams of a text without marks and spaces; a shorter text is one gram.
+fn trigrams(text: &str) -> FxHashSet<u64> {
+    let chars: Vec<char> = normalize(text).text.chars().filter(|c| c.is_alphanumeric()).collect();
+    let hash = |gram: &[char]| gram.iter().fold(0u64, |h, &c| (h << 21) ^ u64::from(u32::from(c)));
+    if chars.len() < 3 { FxHashSet::from_iter([hash(&chars)]) } else { chars.windows(3).map(hash).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(text: &str, intent: &str) -> Example {
+        Example { text: text.into(), intent: intent.into(), lang: Lang::En }
+    }
+
+    fn taxonomy() -> Taxonomy {
+        toml::from_str("version = 1\n[[category]]\nid = 'c'\nintents = [{ id = 'a', zh = '', en = '' }, { id = 'b', zh = '', en = '' }]").unwrap()
+    }
+
+    #[test]
+    fn faults_are_all_found() {
+        let train = [row("where is my parcel", "a"), row("I want my money", "b"), row("I want my money", "a"), row(" ", "zzz")];
+        let test = [row("where is my parcel??", "a"), row("an unrelated sentence", "b")];
+        let report = validate_intents(&taxonomy(), &[("train", &train), ("test", &test)], |_, _, lang| usize::from(lang == Lang::En));
+        let all = report.findings.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("\n");
+        for expect in ["nearly \"where is my parcel\"", "two labels", "stands in train and again", "not in the taxonomy", "an empty text"] {
+            assert!(all.contains(expect), "{expect} is missing in\n{all}");
+        }
+    }
+
+    #[test]
+    fn a_clean_corpus_passes() {
+        let train = [row("where is my parcel", "a"), row("I want my money", "b")];
+        let test = [row("has it been sent", "a"), row("pay me back", "b")];
+        let report = validate_intents(&taxonomy(), &[("train", &train), ("test", &test)], |_, _, _| 0);
+        assert_eq!(report.findings, []);
+        assert_eq!(report.sizes["train"], 2);
+    }
+}

@@ -1,0 +1,100 @@
+//! What the shop knows: past tickets, articles, the catalogue.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Lang;
+
+/// An article of the knowledge base.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Article {
+    pub id: String,
+    pub lang: Lang,
+    pub question: String,
+    pub answer: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<String>,
+}
+
+/// A past ticket as the index knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TicketRecord {
+    pub id: String,
+    pub text: String,
+    /// Detected from the text where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lang: Option<Lang>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<TicketState>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<String>,
+    /// RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TicketState {
+    Open,
+    Pending,
+    Resolved,
+    Closed,
+}
+
+impl TicketState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TicketState::Open => "open",
+            TicketState::Pending => "pending",
+            TicketState::Resolved => "resolved",
+            TicketState::Closed => "closed",
+        }
+    }
+}
+
+/// Which tickets a search may answer with; an absent field does not restrict.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchFilter {
+    #[serde(default)]
+    pub lang: Option<Lang>,
+    #[serde(default)]
+    pub intent: Option<String>,
+    #[serde(default)]
+    pub state: Option<TicketState>,
+}
+
+/// One sellable thing of the shop's catalogue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogueItem {
+    pub sku: String,
+    pub title: String,
+    #[serde(default)]
+    pub title_en: String,
+    #[serde(default)]
+    pub brand: String,
+    #[serde(default)]
+    pub brand_en: String,
+    /// Path from the department down, `服饰/羽绒服`.
+    #[serde(default)]
+    pub category: String,
+    /// The head noun, `羽绒服`; the last part of the category stands in for it where it is empty.
+    #[serde(default)]
+    pub product: String,
+    #[serde(default)]
+    pub product_en: String,
+    /// `color`, `size`, `flavor`, `material`, `spec`, `model`; other keys are kept, and not searched for in messages.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
+    /// CNY.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<f64>,
+}

@@ -1,0 +1,72 @@
+//! Sentences to vectors: the multilingual-e5-small encoder on candle, and the worker that batches for it.
+//!
+//! [`Encoder`] is the forward pass: pure, synchronous, one batch at a time. [`EncoderWorker`] owns one on a thread of its own,
+//! behind a bounded queue: when the queue is full the caller gets [`EncodeError::Overloaded`] at once. Callers who have gone
+//! are skipped. A failed batch fails its own callers and nothing else.
+
+mod bert;
+mod linear;
+mod worker;
+
+pub use bert::Encoder;
+pub use linear::Arithmetic;
+pub use worker::{EncoderWorker, WorkerConfig};
+
+/// What a text is for: e5 was trained with a word before each text that tells questions from what answers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Query,
+    Passage,
+}
+
+impl Role {
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Role::Query => "query: ",
+            Role::Passage => "passage: ",
+        }
+    }
+}
+
+/// Anything that turns texts into vectors of length 1.
+pub trait SentenceEncoder: Send + Sync {
+    /// For the answer's `models` and the index's stamp.
+    fn name(&self) -> &str;
+
+    /// Numbers in a vector.
+    fn dimension(&self) -> usize;
+
+    /// One text, batched with whoever else asks now.
+    ///
+    /// # Errors
+    /// See [`EncodeError`].
+    fn encode<'a>(&'a self, text: &'a str, role: Role) -> EncodeFuture<'a>;
+
+    /// Many texts, in order, for indexing: synchronous, on the caller's thread, beside the queue.
+    ///
+    /// # Errors
+    /// See [`EncodeError`].
+    fn encode_bulk(&self, texts: &[String], role: Role) -> Result<Vec<Vec<f32>>, EncodeError>;
+}
+
+pub type EncodeFuture<'a> = std::pin::Pin<Box<dyn Future<Output = Result<Vec<f32>, EncodeError>> + Send + 'a>>;
+
+/// Why no vector came back.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EncodeError {
+    /// The queue is full: come back in a moment.
+    #[error("the encoder's queue is full ({capacity} waiting)")]
+    Overloaded { capacity: usize },
+    #[error("the encoder has stopped")]
+    Stopped,
+    #[error("the encoder did not answer in time")]
+    Timeout,
+    #[error("the encoder failed: {0}")]
+    Model(String),
+}
+
+impl From<candle_core::Error> for EncodeError {
+    fn from(e: candle_core::Error) -> Self {
+        EncodeError::Model(e.to_string())
+    }
+}

@@ -1,0 +1,37 @@
+//! What the shop sells.
+
+use std::sync::Arc;
+
+use axum::Json as Answer;
+use axum::extract::State;
+
+use super::Shared;
+use super::articles::{Counts, ImportParams};
+use super::extract::{Body, Params, check_id, check_text, parse_rows};
+use super::problem::{Code, Problem, ProblemBody};
+use crate::domain::CatalogueItem;
+use crate::pipeline::Shelf;
+
+/// SKUs of one import.
+const MOST_SKUS: usize = 200_000;
+
+/// Adds or replaces SKUs, as a JSON array or JSON Lines; all or none, known to the tagger when this answers.
+#[utoipa::path(put, path = "/v1/catalogue", tag = "knowledge", params(ImportParams), request_body = Vec<CatalogueItem>, responses(
+    (status = 200, body = Counts), (status = 413, body = ProblemBody), (status = 422, body = ProblemBody),
+))]
+pub async fn put(State(service): Shared, Params(params): Params<ImportParams>, Body(body): Body) -> Result<Answer<Counts>, Problem> {
+    let rows: Vec<CatalogueItem> = parse_rows(&body, MOST_SKUS)?;
+    for item in &rows {
+        check_id(&item.sku)?;
+        check_text(&item.title, 500).map_err(|p| Problem::new(p.code, format!("sku {:?}: {}", item.sku, p.detail.replace("text", "title"))))?;
+        if item.price.is_some_and(|p| !(p.is_finite() && p >= 0.0)) {
+            return Err(Problem::new(Code::InvalidRequest, format!("sku {:?}: the price is negative", item.sku)));
+        }
+    }
+    let store = &service.pipeline.store;
+    let counts = store.put_catalogue(&rows, params.replace).await?;
+    let items = store.catalogue().await?;
+    let shelf = tokio::task::spawn_blocking(move || Shelf::stock(&items)).await.map_err(|e| Problem::internal(&e))?;
+    service.pipeline.shelf.store(Arc::new(shelf.map_err(|e| Problem::internal(&e))?));
+    Ok(Answer(Counts::of(rows.len(), counts)))
+}

@@ -1,0 +1,148 @@
+//! The HTTP API: routes, extractors, one file a resource, `problem+json`, OpenAPI.
+//!
+//! Handlers translate between the wire and [`Pipeline`] and [`Knowledge`]; they decide nothing. Every answer carries a request id, every fault is a row
+//! of [`problem::Code`]'s table; what is unexpected becomes a bare 500 while its detail goes once to the log.
+
+mod articles;
+mod catalogue;
+mod extract;
+mod idempotency;
+mod layers;
+mod meta;
+mod problem;
+mod tickets;
+mod triage;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use layers::hash_key;
+pub use problem::{Code, Problem};
+
+use crate::pipeline::{Knowledge, Pipeline};
+
+/// What the handlers stand on.
+pub struct Service {
+    pub pipeline: Arc<Pipeline>,
+    pub articles: Arc<Knowledge>,
+    pub tickets: Arc<Knowledge>,
+    pub limits: Limits,
+    /// sha256 of the API keys in hexadecimal; none: no key is asked for.
+    pub keys: Vec<String>,
+    pub metrics: PrometheusHandle,
+    pub readiness: Readiness,
+    pub permits: Arc<Semaphore>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub body_bytes: usize,
+    pub text_chars: usize,
+    pub batch: usize,
+    /// Requests worked on at once.
+    pub concurrency: usize,
+    pub request_timeout: Duration,
+    /// Similar tickets where the request names no number.
+    pub similar: usize,
+}
+
+/// Whether models and index are loaded.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    ready: AtomicBool,
+    doing: std::sync::Mutex<String>,
+}
+
+impl Readiness {
+    pub fn set_doing(&self, what: String) {
+        if let Ok(mut doing) = self.doing.lock() {
+            *doing = what;
+        }
+    }
+
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    pub fn doing(&self) -> String {
+        self.doing.lock().map(|d| d.clone()).unwrap_or_default()
+    }
+}
+
+type Shared = axum::extract::State<Arc<Service>>;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Fenzhen", description = "Triage for customer support, Chinese and English. Errors are `application/problem+json`; see `docs/errors.md` for the codes."),
+    tags(
+        (name = "triage", description = "Messages in, decisions out."),
+        (name = "knowledge", description = "What the shop knows: articles, past tickets, the catalogue."),
+        (name = "service", description = "Health, metrics, this document."),
+    )
+)]
+struct ApiDoc;
+
+/// What is done in milliseconds, and is cut off when it is not.
+fn single_routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::with_openapi(ApiDoc::openapi())
+        .routes(routes!(triage::triage))
+        .routes(routes!(triage::similar))
+        .routes(routes!(articles::list, articles::create))
+        .routes(routes!(articles::get, articles::put, articles::delete))
+}
+
+/// What takes as long as its input is large; what was begun is ended.
+fn bulk_routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(triage::triage_batch))
+        .routes(routes!(triage::classify))
+        .routes(routes!(triage::entities))
+        .routes(routes!(articles::import))
+        .routes(routes!(tickets::index))
+        .routes(routes!(catalogue::put))
+}
+
+fn meta_routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(meta::healthz)).routes(routes!(meta::readyz)).routes(routes!(meta::metrics))
+}
+
+/// The OpenAPI 3.1 document of all routes.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let mut document = single_routes().split_for_parts().1;
+    document.merge(bulk_routes().split_for_parts().1);
+    document.merge(meta_routes().split_for_parts().1);
+    document.info.version = env!("CARGO_PKG_VERSION").into();
+    document
+}
+
+/// The whole application.
+pub fn router(service: Arc<Service>) -> Router {
+    let single = single_routes().split_for_parts().0.layer(from_fn_with_state(Arc::clone(&service), layers::deadline));
+    let api = single
+        .merge(bulk_routes().split_for_parts().0)
+        .layer(from_fn_with_state(Arc::clone(&service), idempotency::replay))
+        .layer(from_fn_with_state(Arc::clone(&service), layers::bounded))
+        .layer(from_fn_with_state(Arc::clone(&service), layers::authorised));
+    Router::new()
+        .merge(api)
+        .merge(meta_routes().split_for_parts().0)
+        .merge(meta::pages())
+        .fallback(meta::not_found)
+        .method_not_allowed_fallback(meta::method_not_allowed)
+        .layer(from_fn(layers::caught))
+        .layer(from_fn(layers::observed))
+        .with_state(service)
+}

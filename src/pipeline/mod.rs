@@ -1,0 +1,364 @@
+//! The way of one message, written as one readable sequence, and the shop's knowledge kept in step with its index.
+//!
+//! [`Pipeline::triage`] cleans, understands, retrieves, drafts and decides (steps 3 to 7 of the house plan). It holds the engines by
+//! their traits and knows none of them. It never writes; [`Knowledge`] does: records first, then the index.
+//!
+//! Any number of messages run side by side. A part that fails or is late lowers the decision (`tool_failure`) and is logged; only an
+//! overload is an error to the caller, who can come again.
+
+mod evidence;
+mod knowledge;
+
+pub use knowledge::{IndexProgress, Knowledge, KnowledgeError, Synced};
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+
+use crate::classify::Classifier;
+use crate::decide::{self, GateArtefact, MatchFeatures, Policy, Signals, Thresholds, decide};
+use crate::domain::{Action, Article, CatalogueItem, Entity, Intent, Lang, Mode, Product, Reply, ScoredArticle, ScoredTicket, SearchFilter, TicketRecord, Timings, Triage, Versions};
+use crate::embed::{EncodeError, Role, SentenceEncoder};
+use crate::ner::{EntityTagger, Gazetteer, GazetteerTagger, Lexicon, NerError, ProductIndex, match_products};
+use crate::retrieve::{Hit, Query, RetrieveError, TicketIndex};
+use crate::store::{Store, StoreError};
+use crate::text::{Normalized, detect, normalize, search_terms};
+
+/// One message to be triaged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message<'a> {
+    pub text: &'a str,
+    /// `None`: found out.
+    pub lang: Option<Lang>,
+    pub mode: Mode,
+    /// Similar tickets wanted.
+    pub top_k: usize,
+}
+
+/// What the shop sells, as the tagger and the product search know it; replaced whole when the catalogue changes.
+pub struct Shelf {
+    pub tagger: Box<dyn EntityTagger>,
+    pub products: ProductIndex,
+}
+
+impl Shelf {
+    /// From a catalogue, which may be empty. About a second for 100,000 SKUs: call it from a blocking thread.
+    ///
+    /// # Errors
+    /// The lexicon's or the automaton's; see [`NerError`].
+    pub fn stock(items: &[CatalogueItem]) -> Result<Self, NerError> {
+        let lexicon = Lexicon::shipped()?;
+        let tagger = GazetteerTagger::new(Gazetteer::build(items, &lexicon)?);
+        let products = ProductIndex::build(items, &lexicon, &tagger);
+        Ok(Shelf { tagger: Box::new(tagger), products })
+    }
+}
+
+/// Why there is no triage.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// Try again in a moment.
+    #[error("too much to do: {0}")]
+    Overloaded(EncodeError),
+    #[error(transparent)]
+    Encode(EncodeError),
+    #[error(transparent)]
+    Retrieve(#[from] RetrieveError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a worker thread died")]
+    Worker,
+}
+
+impl From<EncodeError> for PipelineError {
+    fn from(e: EncodeError) -> Self {
+        match e {
+            EncodeError::Overloaded { .. } => PipelineError::Overloaded(e),
+            other => PipelineError::Encode(other),
+        }
+    }
+}
+
+/// The engines in their places. Cheap to share; everything that can change while serving is behind a swap.
+pub struct Pipeline {
+    pub classifier: Arc<dyn Classifier>,
+    pub encoder: Arc<dyn SentenceEncoder>,
+    pub tickets: Arc<dyn TicketIndex>,
+    pub articles: Arc<dyn TicketIndex>,
+    pub store: Store,
+    pub shelf: ArcSwap<Shelf>,
+    pub policy: ArcSwap<Policy>,
+    pub gate: GateArtefact,
+    /// Articles shown.
+    pub article_count: usize,
+}
+
+/// Runners-up of the intent that an answer names.
+pub const ALTERNATIVES: usize = 4;
+
+/// A message after the first look, before anything was searched.
+struct Understood {
+    lang: Lang,
+    clean: Normalized,
+    intent: Intent,
+    entities: Vec<Entity>,
+    products: Vec<Product>,
+}
+
+/// A record that a search found, with what is known of the match.
+#[derive(Debug, Clone)]
+pub struct Match<R> {
+    pub record: R,
+    pub hit: Hit,
+    pub features: MatchFeatures,
+}
+
+/// What the search brought.
+#[derive(Default)]
+struct Found {
+    similar: Vec<ScoredTicket>,
+    articles: Vec<ScoredArticle>,
+    reply: Option<Reply>,
+}
+
+impl Pipeline {
+    /// The whole way of one message.
+    ///
+    /// # Errors
+    /// [`PipelineError::Overloaded`] only; every other fault is answered with a hand-off.
+    pub async fn triage(&self, message: &Message<'_>) -> Result<Triage, PipelineError> {
+        let begin = Instant::now();
+        let mut timing = Timings::default();
+        let understood = self.understand(message, &mut timing);
+        let (found, knowledge) = match message.mode {
+            Mode::Fast => (Found::default(), decide::Knowledge::NotAsked),
+            Mode::Full | Mode::Auto => match self.retrieve(message, &understood, &mut timing).await {
+                Ok(found) => {
+                    let best = found.articles.first().map_or(0.0, |a| a.confidence);
+                    (found, decide::Knowledge::Best(best))
+                }
+                Err(PipelineError::Overloaded(e)) => return Err(PipelineError::Overloaded(e)),
+                Err(e) => {
+                    tracing::error!(error = %e, "retrieval failed; the message goes to a human");
+                    (Found::default(), decide::Knowledge::Failed)
+                }
+            },
+        };
+        let stage = Instant::now();
+        let decision = self.decide(&understood, knowledge);
+        timing.decide = milliseconds(stage);
+        timing.total = milliseconds(begin);
+        let asked = message.mode != Mode::Fast;
+        let mut intent = understood.intent;
+        intent.alternatives.truncate(ALTERNATIVES);
+        Ok(Triage {
+            id: ulid::Ulid::new().to_string(),
+            lang: understood.lang,
+            mode: if asked { Mode::Full } else { Mode::Fast },
+            intent,
+            entities: understood.entities,
+            products: understood.products,
+            similar: found.similar,
+            articles: found.articles,
+            reply: found.reply.filter(|_| decision.action != Action::Handoff),
+            decision,
+            models: self.versions(asked),
+            timing_ms: timing,
+        })
+    }
+
+    /// The intent alone; microseconds.
+    pub fn classify(&self, text: &str, lang: Option<Lang>) -> (Lang, Intent) {
+        let clean = normalize(text);
+        let lang = lang.unwrap_or_else(|| language(&clean));
+        let intent = self.classifier.classify(&clean, lang, ALTERNATIVES);
+        (lang, intent)
+    }
+
+    /// The entities alone.
+    pub fn entities(&self, text: &str, lang: Option<Lang>) -> (Lang, Vec<Entity>) {
+        let clean = normalize(text);
+        (lang.unwrap_or_else(|| language(&clean)), self.shelf.load().tagger.tag(text, &clean))
+    }
+
+    /// Past tickets like a text.
+    ///
+    /// # Errors
+    /// Overload, or a part that failed.
+    pub async fn similar(&self, text: &str, top_k: usize, filter: SearchFilter) -> Result<Vec<ScoredTicket>, PipelineError> {
+        let clean = normalize(text);
+        let intent = self.classifier.classify(&clean, language(&clean), usize::MAX);
+        let vector = self.encoder.encode(text, Role::Query).await?;
+        let matches = self.match_tickets(&clean, vector.into(), &intent, filter, top_k).await?;
+        Ok(self.ticket_rows(matches, top_k))
+    }
+
+    /// Past tickets with the features of their match, best rank first: at least [`DEPTH`] where there are as many.
+    ///
+    /// `intent` holds all labels.
+    ///
+    /// # Errors
+    /// The index's or the store's.
+    pub async fn match_tickets(
+        &self,
+        clean: &Normalized,
+        vector: Arc<[f32]>,
+        intent: &Intent,
+        filter: SearchFilter,
+        limit: usize,
+    ) -> Result<Vec<Match<TicketRecord>>, PipelineError> {
+        let hits = self.search(&self.tickets, clean, vector, filter, limit).await?;
+        let records = self.store.tickets(&hits.iter().map(|h| h.id.clone()).collect::<Vec<_>>()).await?;
+        Ok(matches(hits, records, intent, |t| (&t.id, t.intent.as_deref())))
+    }
+
+    /// As [`Self::match_tickets`], of the knowledge base.
+    ///
+    /// # Errors
+    /// The index's or the store's.
+    pub async fn match_articles(&self, clean: &Normalized, vector: Arc<[f32]>, intent: &Intent) -> Result<Vec<Match<Article>>, PipelineError> {
+        let hits = self.search(&self.articles, clean, vector, SearchFilter::default(), self.article_count).await?;
+        let mut records = Vec::with_capacity(hits.len());
+        for hit in &hits {
+            records.extend(self.store.article(&hit.id).await?);
+        }
+        Ok(matches(hits, records, intent, |a| (&a.id, a.intent.as_deref())))
+    }
+
+    async fn search(
+        &self,
+        index: &Arc<dyn TicketIndex>,
+        clean: &Normalized,
+        vector: Arc<[f32]>,
+        filter: SearchFilter,
+        limit: usize,
+    ) -> Result<Vec<Hit>, PipelineError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let (index, terms) = (Arc::clone(index), search_terms(&clean.text));
+        Ok(blocking(move || index.query(&Query { dense: Some(&vector), terms: &terms, limit: limit.max(DEPTH), filter: &filter })).await??)
+    }
+
+    /// Versions of everything that has a say.
+    pub fn versions(&self, with_encoder: bool) -> Versions {
+        Versions {
+            classifier: self.classifier.version().to_owned(),
+            ner: self.shelf.load().tagger.version().to_owned(),
+            encoder: with_encoder.then(|| self.encoder.name().to_owned()),
+            gate: self.gate.version(),
+        }
+    }
+
+    fn understand(&self, message: &Message<'_>, timing: &mut Timings) -> Understood {
+        let stage = Instant::now();
+        let clean = normalize(message.text);
+        let lang = message.lang.unwrap_or_else(|| language(&clean));
+        // All labels: retrieval wants the probability of each candidate's intent.
+        let intent = self.classifier.classify(&clean, lang, usize::MAX);
+        timing.classify = milliseconds(stage);
+        let stage = Instant::now();
+        let shelf = self.shelf.load();
+        let entities = shelf.tagger.tag(message.text, &clean);
+        let products = match_products(&entities, &shelf.products);
+        timing.entities = milliseconds(stage);
+        Understood { lang, clean, intent, entities, products }
+    }
+
+    async fn retrieve(&self, message: &Message<'_>, understood: &Understood, timing: &mut Timings) -> Result<Found, PipelineError> {
+        let stage = Instant::now();
+        let vector = self.encoder.encode(message.text, Role::Query).await?;
+        timing.encode = Some(milliseconds(stage));
+
+        let stage = Instant::now();
+        let vector: Arc<[f32]> = vector.into();
+        let (tickets, articles) = tokio::try_join!(
+            self.match_tickets(&understood.clean, Arc::clone(&vector), &understood.intent, SearchFilter::default(), message.top_k),
+            self.match_articles(&understood.clean, vector, &understood.intent),
+        )?;
+        let similar = self.ticket_rows(tickets, message.top_k);
+        let (articles, reply) = self.article_rows(articles);
+        timing.retrieve = Some(milliseconds(stage));
+        Ok(Found { similar, articles, reply })
+    }
+
+    fn decide(&self, understood: &Understood, knowledge: decide::Knowledge) -> crate::domain::Decision {
+        let policy = self.policy.load();
+        let thresholds = Thresholds {
+            intent: self.classifier.threshold(policy.precision.intent),
+            auto_reply: self.gate.reply_threshold(policy.precision.auto_reply),
+            suggest: self.gate.reply_threshold(policy.precision.suggest),
+        };
+        let signals = Signals {
+            lang: understood.lang,
+            intent: &understood.intent,
+            sensitive: policy.sensitive.find(&understood.clean.text),
+            knowledge,
+        };
+        decide(&signals, &policy, &thresholds)
+    }
+
+    fn ticket_rows(&self, matches: Vec<Match<TicketRecord>>, limit: usize) -> Vec<ScoredTicket> {
+        let row = |m: Match<TicketRecord>| ScoredTicket {
+            confidence: self.gate.ticket.probability(&m.features),
+            score: m.hit.score,
+            ticket_id: m.record.id,
+            text: m.record.text,
+            intent: m.record.intent,
+            resolution: m.record.resolution,
+        };
+        let mut rows: Vec<ScoredTicket> = matches.into_iter().map(row).collect();
+        rows.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then_with(|| a.ticket_id.cmp(&b.ticket_id)));
+        rows.truncate(limit);
+        rows
+    }
+
+    /// Articles, surest first, and the best one's own words as the draft of a reply.
+    fn article_rows(&self, matches: Vec<Match<Article>>) -> (Vec<ScoredArticle>, Option<Reply>) {
+        let row = |m: Match<Article>| {
+            let confidence = self.gate.article.probability(&m.features);
+            (ScoredArticle { article_id: m.record.id, question: m.record.question, score: m.hit.score, confidence }, m.record.answer)
+        };
+        let mut rows: Vec<(ScoredArticle, String)> = matches.into_iter().map(row).collect();
+        rows.sort_by(|a, b| b.0.confidence.total_cmp(&a.0.confidence).then_with(|| a.0.article_id.cmp(&b.0.article_id)));
+        let reply = rows.first().map(|(row, answer)| Reply {
+            text: answer.clone(),
+            sources: vec![row.article_id.clone()],
+            confidence: row.confidence,
+            generator: "article".into(),
+        });
+        rows.truncate(self.article_count);
+        (rows.into_iter().map(|r| r.0).collect(), reply)
+    }
+}
+
+/// Hits looked at, whatever the number shown: the features compare a hit with the others, so they must not depend on it.
+pub const DEPTH: usize = 10;
+
+/// Puts hits and records together; a record that was deleted since the index answered is left out.
+fn matches<R>(hits: Vec<Hit>, records: Vec<R>, intent: &Intent, key: impl Fn(&R) -> (&str, Option<&str>)) -> Vec<Match<R>> {
+    let mut by_id: std::collections::HashMap<String, R> = records.into_iter().map(|r| (key(&r).0.to_owned(), r)).collect();
+    let found: Vec<(Hit, R)> = hits.into_iter().filter_map(|h| by_id.remove(&h.id).map(|r| (h, r))).collect();
+    let seen: Vec<(&Hit, Option<&str>)> = found.iter().map(|(hit, record)| (hit, key(record).1)).collect();
+    let features = evidence::features_of(&seen, intent);
+    found.into_iter().zip(features).map(|((hit, record), features)| Match { record, hit, features }).collect()
+}
+
+/// The features of tickets among themselves, after some were taken out.
+pub fn features_again(matches: &[Match<TicketRecord>], intent: &Intent) -> Vec<MatchFeatures> {
+    evidence::features_of(&matches.iter().map(|m| (&m.hit, m.record.intent.as_deref())).collect::<Vec<_>>(), intent)
+}
+
+/// The language of a text; Chinese where it tells nothing (`???`), since that is where most customers write from.
+fn language(clean: &Normalized) -> Lang {
+    detect(&clean.text).unwrap_or(Lang::Zh)
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    (since.elapsed().as_secs_f64() * 1e6).round() / 1e3
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PipelineError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| PipelineError::Worker)
+}

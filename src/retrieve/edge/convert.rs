@@ -1,0 +1,148 @@
+//! This room's points and filters in the engine's words.
+
+use qdrant_edge::external::uuid::Uuid;
+use qdrant_edge::{
+    Condition, CreateIndex, FieldCondition, FieldIndexOperations, Filter, HasIdCondition, JsonPath, Match, NamedQuery, OperationError,
+    OperationResult, Payload, PayloadFieldSchema, PayloadSchemaType, PointId, PointInsertOperations, PointOperations, PointStruct,
+    QueryEnum, ScrollRequest, SearchParams, SearchRequest, UpdateOperation, ValueVariants, Vector, Vectors, WithPayloadInterface,
+};
+use sha2::{Digest, Sha256};
+
+use super::super::{Point, sparse};
+use crate::domain::SearchFilter;
+
+/// Name of the sentence vector.
+pub(super) const DENSE: &str = "dense";
+/// Name of the terms' vector.
+pub(super) const SPARSE: &str = "terms";
+const ID: &str = "id";
+const LANG: &str = "lang";
+const INTENT: &str = "intent";
+const STATE: &str = "state";
+
+/// Breadth of a search in the graph. With the graph of [`super::shard::config`] it found all of the true nearest ten among
+/// 40,000 noisy vectors of 384 dimensions, also after each of them had been replaced.
+const GRAPH_BREADTH: usize = 128;
+/// Points a page when all are listed.
+const PAGE: usize = 4_096;
+
+/// The engine knows points by UUID: the first half of the id's SHA-256.
+fn point_id(id: &str) -> PointId {
+    let digest: [u8; 32] = Sha256::digest(id).into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    PointId::Uuid(Uuid::from_bytes(half))
+}
+
+/// The operation that adds or replaces these points.
+pub(super) fn upsert(points: &[Point]) -> OperationResult<UpdateOperation> {
+    let made: Vec<_> = points.iter().map(|point| engine_point(point).map(Into::into)).collect::<OperationResult<_>>()?;
+    Ok(UpdateOperation::PointOperation(PointOperations::UpsertPoints(PointInsertOperations::PointsList(made))))
+}
+
+/// The operation that removes these points.
+pub(super) fn delete(ids: &[String]) -> UpdateOperation {
+    UpdateOperation::PointOperation(PointOperations::DeletePoints { ids: ids.iter().map(|id| point_id(id)).collect() })
+}
+
+/// The operations that make searches with a filter fast.
+pub(super) fn payload_indexes() -> OperationResult<Vec<UpdateOperation>> {
+    [LANG, INTENT, STATE]
+        .into_iter()
+        .map(|field| {
+            let index =
+                CreateIndex { field_name: path(field)?, field_schema: Some(PayloadFieldSchema::FieldType(PayloadSchemaType::Keyword)) };
+            Ok(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index)))
+        })
+        .collect()
+}
+
+fn engine_point(point: &Point) -> OperationResult<PointStruct> {
+    let vectors = Vectors::new_named([
+        (DENSE, Vector::new_dense(point.dense.as_slice())),
+        (SPARSE, Vector::try_from(sparse::document(&point.terms))?),
+    ]);
+    let payload = serde_json::json!({
+        ID: point.id,
+        LANG: point.lang.as_str(),
+        INTENT: point.intent,
+        STATE: point.state.map(|state| state.as_str()),
+    });
+    Ok(PointStruct::new(point_id(&point.id), vectors, payload))
+}
+
+/// Which points a search looks at.
+pub(super) enum Among<'a> {
+    /// All that the filter lets through.
+    All(&'a SearchFilter),
+    /// These only, each compared exactly.
+    Ids(&'a [String]),
+}
+
+/// The search for the points nearest to a sentence vector.
+pub(super) fn dense_search(vector: &[f32], limit: usize, among: &Among) -> OperationResult<SearchRequest> {
+    search(DENSE, Vector::new_dense(vector), limit, among)
+}
+
+/// The search for the points that share terms.
+pub(super) fn lexical_search(terms: &[String], limit: usize, among: &Among) -> OperationResult<SearchRequest> {
+    search(SPARSE, Vector::try_from(sparse::query(terms))?, limit, among)
+}
+
+fn search(name: &str, vector: Vector, limit: usize, among: &Among) -> OperationResult<SearchRequest> {
+    let (filter, exact) = match among {
+        Among::All(wanted) => (filter(wanted)?, false),
+        Among::Ids(ids) => {
+            let ids = ids.iter().map(|id| point_id(id)).collect::<HasIdCondition>();
+            (Some(Filter::new_must(Condition::HasId(ids))), true)
+        }
+    };
+    Ok(SearchRequest {
+        query: QueryEnum::Nearest(NamedQuery::new(vector.into(), name)),
+        filter,
+        params: Some(SearchParams { hnsw_ef: Some(GRAPH_BREADTH.max(limit)), exact, ..SearchParams::default() }),
+        limit,
+        offset: 0,
+        with_payload: Some(id_only()?),
+        with_vector: None,
+        score_threshold: None,
+    })
+}
+
+/// The listing of a page of all points.
+pub(super) fn page(offset: Option<PointId>) -> OperationResult<ScrollRequest> {
+    Ok(ScrollRequest { offset, limit: Some(PAGE), with_payload: Some(id_only()?), ..ScrollRequest::default() })
+}
+
+/// The ticket's id, which the payload of each point holds.
+pub(super) fn external_id(payload: Option<&Payload>) -> OperationResult<String> {
+    payload
+        .and_then(|payload| payload.0.get(ID)?.as_str().map(str::to_owned))
+        .ok_or_else(|| OperationError::service_error("a point has lost its id"))
+}
+
+fn id_only() -> OperationResult<WithPayloadInterface> {
+    Ok(WithPayloadInterface::Fields(vec![path(ID)?]))
+}
+
+/// `None` where nothing is restricted.
+fn filter(wanted: &SearchFilter) -> OperationResult<Option<Filter>> {
+    let fields = [
+        (LANG, wanted.lang.map(|lang| lang.as_str())),
+        (INTENT, wanted.intent.as_deref()),
+        (STATE, wanted.state.map(|state| state.as_str())),
+    ];
+    let must = fields
+        .into_iter()
+        .filter_map(|(field, value)| Some((field, value?)))
+        .map(|(field, value)| {
+            let value = Match::from(ValueVariants::String(value.into()));
+            Ok(Condition::Field(FieldCondition::new_match(path(field)?, value)))
+        })
+        .collect::<OperationResult<Vec<_>>>()?;
+    Ok((!must.is_empty()).then(|| Filter { must: Some(must), ..Filter::default() }))
+}
+
+fn path(field: &str) -> OperationResult<JsonPath> {
+    field.parse().map_err(|()| OperationError::service_error(format!("{field} is no payload path")))
+}
