@@ -110,7 +110,8 @@ impl App {
     /// The store's.
     pub async fn load_demo(&self) -> anyhow::Result<bool> {
         let store = &self.pipeline.store;
-        let empty = store.ticket_count().await? == 0 && store.articles(None, None, 1).await?.is_empty() && store.catalogue().await?.is_empty();
+        let empty =
+            store.ticket_count().await? == 0 && store.articles(None, None, 1).await?.is_empty() && store.catalogue().await?.is_empty();
         if empty {
             let items = shipped::catalogue();
             store.put_catalogue(&items, false).await?;
@@ -131,7 +132,8 @@ pub fn open_encoder(config: &Config) -> anyhow::Result<EncoderWorker> {
     let settings = &config.encoder;
     let (dir, _) = ModelStore::new(config.models.cache.join("models")).verify(&settings.model)?;
     let encoder = Encoder::load(&dir.join(ENCODER_FILE), &dir.join(TOKENIZER_FILE), arithmetic(settings.arithmetic))?;
-    let worker = WorkerConfig { queue: settings.queue, batch_tokens: settings.batch_tokens, timeout: Duration::from_millis(settings.timeout_ms) };
+    let worker =
+        WorkerConfig { queue: settings.queue, batch_tokens: settings.batch_tokens, timeout: Duration::from_millis(settings.timeout_ms) };
     let worker = EncoderWorker::start(&settings.model, encoder, worker)?;
     // The first pass packs the weights for the CPU's kernels: done now, not at the first message.
     worker.encode_bulk(&["预热 warm-up".to_owned()], crate::embed::Role::Query)?;

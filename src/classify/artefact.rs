@@ -70,7 +70,9 @@ pub enum ArtefactError {
     },
     #[error("the classifier's {file} is broken: {why}")]
     Broken { file: &'static str, why: String },
-    #[error("the classifier was made by version {found} of the text pipeline, this program has version {wanted}; train it again: `fenzhen train classifier training/intent.toml`")]
+    #[error(
+        "the classifier was made by version {found} of the text pipeline, this program has version {wanted}; train it again: `fenzhen train classifier training/intent.toml`"
+    )]
     TextVersion { found: u32, wanted: u32 },
 }
 

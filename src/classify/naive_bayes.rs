@@ -37,7 +37,11 @@ impl NaiveBayes {
             return Err(format!("label number {empty} has no training row"));
         }
         let targets = Array1::from_iter(0..classes);
+        // linfa-bayes 0.8 has a `dbg!` left in its fit, and would print every number of the model. Where nothing can be silenced (no
+        // standard error), there is nobody to be disturbed.
+        let silence = gag::Gag::stderr().ok();
         let model = MultinomialNb::<f64, usize>::params().alpha(alpha).fit(&Dataset::new(sums, targets)).map_err(|e| e.to_string())?;
+        drop(silence);
         // The fitted numbers are private to linfa; its serialised form is the way to them.
         let json = serde_json::to_value(&model).map_err(|e| e.to_string())?;
         let log_likelihood = (0..classes)

@@ -105,7 +105,8 @@ impl SparseClassifier {
                 let (family, term) = self.fitted.vectorizer.vocabulary[column as usize].split_once(':').unwrap_or_default();
                 (family == "c", value * self.fitted.weights_of(column)[label], term)
             })
-            .filter(|t| t.1 > 0.0)
+            // Marks and folded digits count, but tell a reader nothing.
+            .filter(|t| t.1 > 0.0 && t.2.chars().any(char::is_alphabetic))
             .collect();
         terms.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(b.2)));
         let mut out: Vec<Evidence> = Vec::new();
@@ -156,7 +157,8 @@ impl Classifier for SparseClassifier {
 
     fn threshold(&self, precision: f64) -> Option<f32> {
         // Asked for more than was fitted: the next stricter one answers.
-        let fit = self.meta.thresholds.iter().filter(|t| t.precision >= precision - 1e-9).min_by(|a, b| a.precision.total_cmp(&b.precision));
+        let fit =
+            self.meta.thresholds.iter().filter(|t| t.precision >= precision - 1e-9).min_by(|a, b| a.precision.total_cmp(&b.precision));
         fit.and_then(|t| t.threshold).map(|t| t as f32)
     }
 }

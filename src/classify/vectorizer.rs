@@ -41,7 +41,8 @@ impl Vectorizer {
             });
         }
         let kept = document_frequency.into_iter().filter(|(_, (df, _))| *df as usize >= min_df);
-        let (vocabulary, idf) = kept.map(|(f, (df, _))| (f, ((1.0 + f64::from(documents)) / (1.0 + f64::from(df))).ln() as f32 + 1.0)).unzip();
+        let (vocabulary, idf) =
+            kept.map(|(f, (df, _))| (f, ((1.0 + f64::from(documents)) / (1.0 + f64::from(df))).ln() as f32 + 1.0)).unzip();
         Self::from_parts(config, vocabulary, idf)
     }
 

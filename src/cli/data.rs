@@ -119,7 +119,14 @@ fn stats(dir: &Path) -> anyhow::Result<ExitCode> {
     for ((split, lang), mut chars) in lengths {
         chars.sort_unstable();
         let at = |q: usize| chars[(chars.len() - 1) * q / 100];
-        line(&format!("{split:6} {lang}: {:5} rows, characters: 10 % under {}, median {}, 90 % under {}, longest {}", chars.len(), at(10), at(50), at(90), at(100)))?;
+        line(&format!(
+            "{split:6} {lang}: {:5} rows, characters: 10 % under {}, median {}, 90 % under {}, longest {}",
+            chars.len(),
+            at(10),
+            at(50),
+            at(90),
+            at(100)
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

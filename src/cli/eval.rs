@@ -9,10 +9,12 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 use super::output::{DIM, line, paint};
-use crate::classify::SparseClassifier;
-use crate::corpus::{Example, read_jsonl};
+use crate::classify::{Classifier, SparseClassifier};
+use crate::corpus::{Example, read_jsonl, shipped};
+use crate::domain::Lang;
 use crate::eval::evaluate_intents;
-use crate::text::normalize;
+use crate::pipeline::Shelf;
+use crate::text::{detect, normalize};
 
 #[derive(Debug, Args)]
 pub(super) struct Eval {
@@ -24,6 +26,12 @@ pub(super) struct Eval {
 enum Suite {
     /// The intent classifier on labelled messages: accuracy, macro-F1, per-intent table, ECE, risk-coverage, confusions
     Intents(Intents),
+    /// Microseconds a message of the sparse classifier and of the entities, on one thread, as JSON
+    Speed {
+        /// Messages, one a line
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -50,7 +58,10 @@ struct Intents {
 
 impl Eval {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let Suite::Intents(args) = self.suite;
+        let args = match self.suite {
+            Suite::Intents(args) => args,
+            Suite::Speed { file } => return speed(&file),
+        };
         let artefact = match args.artefact.clone() {
             Some(dir) => Some(dir),
             None => global.start(None)?.classifier.artefact,
@@ -82,6 +93,29 @@ impl Eval {
         line(if args.json { &json } else { markdown.trim_end() })?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The mean over all messages, the best of ten rounds after one that warms up.
+fn speed(file: &Path) -> anyhow::Result<ExitCode> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let messages: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+    anyhow::ensure!(!messages.is_empty(), "{} holds no message", file.display());
+    let (classifier, shelf) = (SparseClassifier::shipped()?, Shelf::stock(&shipped::catalogue())?);
+    let round = |work: &dyn Fn(&str)| {
+        let begin = std::time::Instant::now();
+        messages.iter().for_each(|m| work(m));
+        begin.elapsed().as_secs_f64() * 1e6 / messages.len() as f64
+    };
+    let best = |work: &dyn Fn(&str)| (0..11).map(|_| round(work)).skip(1).fold(f64::INFINITY, f64::min);
+    let classify = best(&|m| {
+        let clean = normalize(m);
+        std::hint::black_box(classifier.classify(&clean, detect(&clean.text).unwrap_or(Lang::Zh), 4));
+    });
+    let entities = best(&|m| {
+        std::hint::black_box(shelf.tagger.tag(m, &normalize(m)));
+    });
+    line(&serde_json::json!({"messages": messages.len(), "classify_us": classify, "entities_us": entities}).to_string())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `label column:value ... # lang`, columns from 1 as the format has it.

@@ -4,6 +4,7 @@
 mod articles;
 mod config;
 mod data;
+mod embed;
 mod eval;
 mod health;
 mod index;
@@ -68,6 +69,8 @@ enum Command {
     Train(train::Train),
     /// Measure a model on a labelled set
     Eval(eval::Eval),
+    /// Print sentence vectors, one JSON array a line
+    Embed(embed::Embed),
     /// Check and describe corpora
     Data(data::Data),
     /// Build and check the search indexes
@@ -100,6 +103,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Triage(command) => command.run(global),
         Command::Train(command) => command.run(global),
         Command::Eval(command) => command.run(global),
+        Command::Embed(command) => command.run(global),
         Command::Data(command) => command.run(),
         Command::Index(command) => command.run(global),
         Command::Articles(command) => command.run(global),
@@ -122,7 +126,11 @@ impl Global {
             flags.push((key.trim().to_owned(), value.to_owned()));
         }
         flags.extend(more.iter().filter_map(|(key, value)| Some(((*key).to_owned(), value.clone()?))));
-        Ok(Config::load(self.config.as_deref(), std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))), &flags)?)
+        Ok(Config::load(
+            self.config.as_deref(),
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+            &flags,
+        )?)
     }
 
     /// As [`Self::load`], with the log running; for commands that work.

@@ -71,13 +71,17 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     if let Some(e) = error.downcast_ref::<RetrieveError>() {
         return match e {
-            RetrieveError::Locked { .. } => Some("a running `fenzhen serve` holds it: ask that one (`fenzhen triage --server URL`), or stop it first".into()),
+            RetrieveError::Locked { .. } => {
+                Some("a running `fenzhen serve` holds it: ask that one (`fenzhen triage --server URL`), or stop it first".into())
+            }
             RetrieveError::Directory { .. } => Some("choose a folder that you may write to with --data".into()),
             _ => Some("`fenzhen index build` makes the index anew from the records".into()),
         };
     }
     if error.is::<ArtefactError>() {
-        return Some("train it (`fenzhen train classifier training/intent.toml`), or leave classifier.artefact empty for the shipped one".into());
+        return Some(
+            "train it (`fenzhen train classifier training/intent.toml`), or leave classifier.artefact empty for the shipped one".into(),
+        );
     }
     if error.is::<ConfigError>() {
         return Some("`fenzhen config show` prints every key with its value and where it comes from".into());

@@ -86,13 +86,20 @@ fn classifier(args: &Recipe) -> anyhow::Result<()> {
             100.0 * s.precision_at_95
         ))?;
     }
-    line(&format!("{} {} features, {} labels in {}", paint(GREEN, "✓"), classifier.fitted().vectorizer.vocabulary.len(), meta.labels.len(), paint(STRONG, out.display())))
+    line(&format!(
+        "{} {} features, {} labels in {}",
+        paint(GREEN, "✓"),
+        classifier.fitted().vectorizer.vocabulary.len(),
+        meta.labels.len(),
+        paint(STRONG, out.display())
+    ))
 }
 
 fn gate(args: &Recipe, config: &Config) -> anyhow::Result<()> {
     let recipe: GateRecipe = read_recipe(&args.recipe, &args.settings)?;
     let base = args.base();
-    let [articles, valid, test, tickets] = [&recipe.data.articles, &recipe.data.valid, &recipe.data.test, &recipe.data.tickets].map(|p| base.join(p));
+    let [articles, valid, test, tickets] =
+        [&recipe.data.articles, &recipe.data.valid, &recipe.data.test, &recipe.data.tickets].map(|p| base.join(p));
     let hash = data_hash(&[&articles, &valid, &tickets])?;
     let (articles, tickets): (Vec<Article>, Vec<CorpusTicket>) = (read_jsonl(&articles)?, read_jsonl(&tickets)?);
     let queries: [Vec<ArticleQuery>; 2] = [read_jsonl(&valid)?, read_jsonl(&test)?];
@@ -107,11 +114,16 @@ fn gate(args: &Recipe, config: &Config) -> anyhow::Result<()> {
         progress.finish_and_clear();
         let progress = bar((queries[0].len() + queries[1].len() + tickets.len()) as u64, "search");
         let tell = || progress.inc(1);
-        let examples = (article_examples(&app, &queries, &tell).await?, ticket_examples(&app, &tickets, &tell).await?, app.pipeline.encoder.name().to_owned());
+        let examples = (
+            article_examples(&app, &queries, &tell).await?,
+            ticket_examples(&app, &tickets, &tell).await?,
+            app.pipeline.encoder.name().to_owned(),
+        );
         progress.finish_and_clear();
         anyhow::Ok(examples)
     })?;
-    let artefact = train_gate(&recipe, [&article_examples[0], &article_examples[1]], [&ticket_examples[0], &ticket_examples[1]], &encoder, hash)?;
+    let artefact =
+        train_gate(&recipe, [&article_examples[0], &article_examples[1]], [&ticket_examples[0], &ticket_examples[1]], &encoder, hash)?;
     let out = args.out(&recipe.out);
     std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
     let card = gate_card(&artefact);

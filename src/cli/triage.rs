@@ -18,7 +18,9 @@ use crate::domain::{Action, Lang, Mode, Reason, Triage};
 use crate::pipeline::Message;
 
 #[derive(Debug, Args)]
-#[command(after_help = "A file holds one message a line, or JSON Lines with a \"text\" field. With --out a second run goes on where the first stopped.")]
+#[command(
+    after_help = "A file holds one message a line, or JSON Lines with a \"text\" field. With --out a second run goes on where the first stopped."
+)]
 pub(super) struct TriageCommand {
     /// The message; standard input where it is absent (a line is a message)
     text: Option<String>,
@@ -99,7 +101,11 @@ impl TriageCommand {
         match (&self.text, &self.file) {
             (Some(text), _) => {
                 let triage = triager.one(text, self.lang, self.mode())?;
-                if self.json { line(&serde_json::to_string_pretty(&triage)?)? } else { show(text, &triage)? }
+                if self.json {
+                    line(&serde_json::to_string_pretty(&triage)?)?
+                } else {
+                    show(text, &triage)?
+                }
                 Ok(ExitCode::SUCCESS)
             }
             (None, Some(path)) => {
@@ -262,7 +268,12 @@ impl Triager {
         }
     }
 
-    fn many(&self, messages: Vec<(u64, anyhow::Result<String>)>, lang: Option<Lang>, mode: Mode) -> Vec<(u64, String, anyhow::Result<Triage>)> {
+    fn many(
+        &self,
+        messages: Vec<(u64, anyhow::Result<String>)>,
+        lang: Option<Lang>,
+        mode: Mode,
+    ) -> Vec<(u64, String, anyhow::Result<Triage>)> {
         match self {
             Triager::Local { app, runtime, similar, limit } => runtime.block_on(async {
                 let work = futures_util::stream::iter(messages).map(|(at, message)| async move {
@@ -292,7 +303,11 @@ impl Triager {
 
 async fn local(app: &App, text: &str, lang: Option<Lang>, mode: Mode, top_k: usize, limit: usize) -> anyhow::Result<Triage> {
     if text.trim().is_empty() {
-        return Err(Hinted { message: "the message is empty".into(), hint: "write it in quotes: fenzhen triage \"我的快递三天没动了\"".into() }.into());
+        return Err(Hinted {
+            message: "the message is empty".into(),
+            hint: "write it in quotes: fenzhen triage \"我的快递三天没动了\"".into(),
+        }
+        .into());
     }
     let chars = text.chars().count();
     if chars > limit {
@@ -308,7 +323,9 @@ fn remote(agent: &ureq::Agent, url: &str, text: &str, lang: Option<Lang>, mode: 
         request = request.header("authorization", format!("Bearer {key}"));
     }
     let lang = lang.map_or("auto", Lang::as_str);
-    let mut response = request.send(serde_json::to_vec(&json!({"text": text, "lang": lang, "mode": mode}))?).with_context(|| format!("the service at {url}"))?;
+    let mut response = request
+        .send(serde_json::to_vec(&json!({"text": text, "lang": lang, "mode": mode}))?)
+        .with_context(|| format!("the service at {url}"))?;
     let answer = response.body_mut().read_to_vec()?;
     let body: Value = serde_json::from_slice(&answer).with_context(|| format!("the answer of {url}"))?;
     if !response.status().is_success() {
@@ -339,7 +356,8 @@ fn show(text: &str, t: &Triage) -> anyhow::Result<()> {
     out += &format!("\n{} {}\n{} {}", title(""), paint(DIM, format!("or {others}")), title(""), paint(DIM, format!("said by: {terms}")));
     for (at, entity) in t.entities.iter().enumerate() {
         let value = entity.value.as_deref().map(|v| paint(DIM, format!("= {v}"))).unwrap_or_default();
-        out += &format!("\n{} {} {} {value}", title(if at == 0 { "entities" } else { "" }), paint(CYAN, &entity.text), entity.kind.as_str());
+        out +=
+            &format!("\n{} {} {} {value}", title(if at == 0 { "entities" } else { "" }), paint(CYAN, &entity.text), entity.kind.as_str());
     }
     for (at, product) in t.products.iter().enumerate() {
         out += &format!("\n{} {} {}", title(if at == 0 { "products" } else { "" }), product.sku, product.title);
@@ -349,14 +367,21 @@ fn show(text: &str, t: &Triage) -> anyhow::Result<()> {
         out += &format!("\n{} {} {:>5} {text}", title(if at == 0 { "similar" } else { "" }), ticket.ticket_id, percent(ticket.confidence));
     }
     for (at, article) in t.articles.iter().enumerate() {
-        out += &format!("\n{} {} {:>5} {}", title(if at == 0 { "articles" } else { "" }), article.article_id, percent(article.confidence), article.question);
+        out += &format!(
+            "\n{} {} {:>5} {}",
+            title(if at == 0 { "articles" } else { "" }),
+            article.article_id,
+            percent(article.confidence),
+            article.question
+        );
     }
     if let Some(reply) = &t.reply {
         out += &format!("\n{} {} {}", title("reply"), reply.text, paint(DIM, format!("[{}]", reply.sources.join(", "))));
     }
     let ms = |stage: &str, v: Option<f64>| v.map(|v| format!("{stage} {v:.2} ")).unwrap_or_default();
     let m = &t.timing_ms;
-    let spent = ms("classify", Some(m.classify)) + &ms("entities", Some(m.entities)) + &ms("encode", m.encode) + &ms("retrieve", m.retrieve);
+    let spent =
+        ms("classify", Some(m.classify)) + &ms("entities", Some(m.entities)) + &ms("encode", m.encode) + &ms("retrieve", m.retrieve);
     out += &format!("\n{} {}", title("time"), paint(DIM, format!("{spent}total {:.2} ms", m.total)));
     line(&(out + "\n"))
 }

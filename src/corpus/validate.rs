@@ -213,7 +213,8 @@ mod tests {
     }
 
     fn taxonomy() -> Taxonomy {
-        toml::from_str("version = 1\n[[category]]\nid = 'c'\nintents = [{ id = 'a', zh = '', en = '' }, { id = 'b', zh = '', en = '' }]").unwrap()
+        toml::from_str("version = 1\n[[category]]\nid = 'c'\nintents = [{ id = 'a', zh = '', en = '' }, { id = 'b', zh = '', en = '' }]")
+            .unwrap()
     }
 
     #[test]

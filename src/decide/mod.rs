@@ -139,7 +139,13 @@ mod tests {
         check(&sure, false, Knowledge::NotAsked, Action::Suggest, &[]);
         check(&intent("shipping_time", 0.3, 0.01), false, Knowledge::Best(0.97), Action::Suggest, &[Reason::LowConfidence]);
         check(&intent("human_agent", 0.9, 0.01), false, Knowledge::Best(0.97), Action::Handoff, &[Reason::CustomerRequest]);
-        check(&intent("out_of_scope", 0.9, 0.9), false, Knowledge::Best(0.0), Action::Handoff, &[Reason::OutOfScope, Reason::MissingKnowledge]);
+        check(
+            &intent("out_of_scope", 0.9, 0.9),
+            false,
+            Knowledge::Best(0.0),
+            Action::Handoff,
+            &[Reason::OutOfScope, Reason::MissingKnowledge],
+        );
     }
 
     #[test]

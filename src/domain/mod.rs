@@ -8,8 +8,8 @@ mod triage;
 
 pub use knowledge::{Article, CatalogueItem, SearchFilter, TicketRecord, TicketState};
 pub use triage::{
-    Action, Decision, Entity, EntityType, Evidence, Intent, IntentScore, Path, Product, Reason, Reply, ScoredArticle,
-    ScoredTicket, Timings, Triage, Versions,
+    Action, Decision, Entity, EntityType, Evidence, Intent, IntentScore, Path, Product, Reason, Reply, ScoredArticle, ScoredTicket,
+    Timings, Triage, Versions,
 };
 
 use serde::{Deserialize, Serialize};

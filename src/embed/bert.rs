@@ -88,7 +88,8 @@ impl Encoder {
         let mut blocks = Vec::with_capacity(layers);
         for i in 0..layers {
             let mut linear = |names: &[&str]| {
-                let weights = names.iter().map(|n| content.tensor(file, &format!("blk.{i}.{n}.weight"), &Device::Cpu)).collect::<Result<Vec<_>>>()?;
+                let weights =
+                    names.iter().map(|n| content.tensor(file, &format!("blk.{i}.{n}.weight"), &Device::Cpu)).collect::<Result<Vec<_>>>()?;
                 let bias = |n: &&str| content.tensor(file, &format!("blk.{i}.{n}.bias"), &Device::Cpu)?.dequantize(&Device::Cpu);
                 let biases = names.iter().map(bias).collect::<Result<Vec<_>>>()?;
                 Linear::new(&weights, &biases, arithmetic)

@@ -59,7 +59,11 @@ impl Linear {
         let inner = weights[0].shape().dims2()?.1;
         let padding = if arithmetic == Arithmetic::Int8 { inner.next_multiple_of(SUPER_BLOCK) - inner } else { 0 };
         let weight = stack(weights, padding)?;
-        let weight = if arithmetic == Arithmetic::Float { QMatMul::Tensor(weight.dequantize(&Device::Cpu)?) } else { QMatMul::from_qtensor(weight)? };
+        let weight = if arithmetic == Arithmetic::Float {
+            QMatMul::Tensor(weight.dequantize(&Device::Cpu)?)
+        } else {
+            QMatMul::from_qtensor(weight)?
+        };
         Ok(Linear { weight, bias, padding })
     }
 

@@ -85,7 +85,12 @@ pub fn evaluate_intents(classifier: &SparseClassifier, examples: &[Example]) -> 
     });
     let mut confusions: Vec<Confusion> = pairs
         .into_iter()
-        .map(|((l, p), (n, example))| Confusion { label: meta.labels[l].clone(), predicted: meta.labels[p].clone(), n, example: example.to_owned() })
+        .map(|((l, p), (n, example))| Confusion {
+            label: meta.labels[l].clone(),
+            predicted: meta.labels[p].clone(),
+            n,
+            example: example.to_owned(),
+        })
         .collect();
     confusions.sort_by(|a, b| b.n.cmp(&a.n).then_with(|| (&a.label, &a.predicted).cmp(&(&b.label, &b.predicted))));
 
@@ -145,7 +150,8 @@ impl IntentReport {
         }
         out += "\n## Intents\n\n| intent | n | precision | recall | F1 |\n|---|---|---|---|---|\n";
         for row in &self.intents {
-            out += &format!("| {} | {} | {} | {} | {} |\n", row.intent, row.n, percent(row.precision), percent(row.recall), percent(row.f1));
+            out +=
+                &format!("| {} | {} | {} | {} | {} |\n", row.intent, row.n, percent(row.precision), percent(row.recall), percent(row.f1));
         }
         out += "\n## Confusions\n\n| label | predicted | times | for example |\n|---|---|---|---|\n";
         for c in self.confusions.iter().take(25) {

@@ -157,7 +157,8 @@ async fn store(service: &Service, article: &Article) -> Result<bool, Problem> {
 fn check(article: &Article) -> Result<(), Problem> {
     check_id(&article.id)?;
     for (field, text) in [("question", &article.question), ("answer", &article.answer)] {
-        check_text(text, ANSWER_CHARS).map_err(|p| Problem::new(p.code, format!("article {:?}: {}", article.id, p.detail.replace("text", field))))?;
+        check_text(text, ANSWER_CHARS)
+            .map_err(|p| Problem::new(p.code, format!("article {:?}: {}", article.id, p.detail.replace("text", field))))?;
     }
     Ok(())
 }

@@ -23,7 +23,8 @@ pub async fn put(State(service): Shared, Params(params): Params<ImportParams>, B
     let rows: Vec<CatalogueItem> = parse_rows(&body, MOST_SKUS)?;
     for item in &rows {
         check_id(&item.sku)?;
-        check_text(&item.title, 500).map_err(|p| Problem::new(p.code, format!("sku {:?}: {}", item.sku, p.detail.replace("text", "title"))))?;
+        check_text(&item.title, 500)
+            .map_err(|p| Problem::new(p.code, format!("sku {:?}: {}", item.sku, p.detail.replace("text", "title"))))?;
         if item.price.is_some_and(|p| !(p.is_finite() && p >= 0.0)) {
             return Err(Problem::new(Code::InvalidRequest, format!("sku {:?}: the price is negative", item.sku)));
         }

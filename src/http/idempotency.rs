@@ -35,7 +35,9 @@ pub(super) async fn replay(State(service): State<Arc<Service>>, request: Request
     let store = &service.pipeline.store;
     match store.idempotent(&key, &hash, time::OffsetDateTime::now_utc().unix_timestamp()).await? {
         Idempotency::Conflict => Err(Problem::new(Code::IdempotencyConflict, "the key came with another method, path or body before")),
-        Idempotency::InProgress => Err(Problem::new(Code::IdempotencyInProgress, "the first request with this key has not been answered yet")),
+        Idempotency::InProgress => {
+            Err(Problem::new(Code::IdempotencyInProgress, "the first request with this key has not been answered yet"))
+        }
         Idempotency::Replay { status, content_type, body } => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
             let mut response = (status, body).into_response();

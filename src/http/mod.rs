@@ -26,7 +26,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use layers::hash_key;
-pub use problem::{Code, Problem};
+pub use problem::{Code, Problem, documentation as error_documentation};
 
 use crate::pipeline::{Knowledge, Pipeline};
 

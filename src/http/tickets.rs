@@ -28,7 +28,8 @@ pub async fn index(State(service): Shared, Json(request): Json<IndexRequest>) ->
     }
     for item in &items {
         check_id(&item.id)?;
-        check_text(&item.text, service.limits.text_chars).map_err(|p| Problem::new(p.code, format!("ticket {:?}: {}", item.id, p.detail)))?;
+        check_text(&item.text, service.limits.text_chars)
+            .map_err(|p| Problem::new(p.code, format!("ticket {:?}: {}", item.id, p.detail)))?;
         let time = item.created_at.as_deref().map(|t| time::OffsetDateTime::parse(t, &time::format_description::well_known::Rfc3339));
         if matches!(time, Some(Err(_))) {
             return Err(Problem::new(Code::InvalidRequest, format!("ticket {:?}: `created_at` is no RFC 3339 time", item.id)));

@@ -62,7 +62,8 @@ async fn one(service: &Service, request: &TriageRequest) -> Result<Triage, Probl
         top_k: checked_top_k(request.top_k, &service.limits)?,
     };
     let triage = service.pipeline.triage(&message).await?;
-    let stages = [("classify", Some(triage.timing_ms.classify)), ("encode", triage.timing_ms.encode), ("retrieve", triage.timing_ms.retrieve)];
+    let stages =
+        [("classify", Some(triage.timing_ms.classify)), ("encode", triage.timing_ms.encode), ("retrieve", triage.timing_ms.retrieve)];
     for (stage, ms) in stages {
         if let Some(ms) = ms {
             Metric::StageDuration.observe(ms / 1e3, &[("stage", stage.to_owned())]);
@@ -70,8 +71,10 @@ async fn one(service: &Service, request: &TriageRequest) -> Result<Triage, Probl
     }
     Metric::TriageDecisions.count(&[("action", triage.decision.action.as_str().to_owned()), ("lang", triage.lang.to_string())]);
     if request.record {
-        let now = time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).map_err(|e| Problem::internal(&e))?;
-        let json = serde_json::to_string(&serde_json::json!({ "request": request, "answer": triage })).map_err(|e| Problem::internal(&e))?;
+        let now =
+            time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).map_err(|e| Problem::internal(&e))?;
+        let json =
+            serde_json::to_string(&serde_json::json!({ "request": request, "answer": triage })).map_err(|e| Problem::internal(&e))?;
         service.pipeline.store.record_triage(&triage.id, &now, &request.text, &json).await?;
     }
     Ok(triage)

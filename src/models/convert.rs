@@ -52,7 +52,9 @@ struct BertName {
 
 fn bert_names(s: &Shape, vocabulary: usize) -> Vec<BertName> {
     let mut names = Vec::new();
-    let mut add = |gguf: String, hub: String, e5s1: String, dims: &[usize], matrix: bool| names.push(BertName { gguf, hub, e5s1, dims: dims.to_vec(), matrix });
+    let mut add = |gguf: String, hub: String, e5s1: String, dims: &[usize], matrix: bool| {
+        names.push(BertName { gguf, hub, e5s1, dims: dims.to_vec(), matrix })
+    };
     let h = s.hidden;
     add("token_embd.weight".into(), "embeddings.word_embeddings.weight".into(), "emb.word".into(), &[vocabulary, h], true);
     add("position_embd.weight".into(), "embeddings.position_embeddings.weight".into(), "emb.pos".into(), &[s.positions, h], false);
@@ -73,8 +75,20 @@ fn bert_names(s: &Shape, vocabulary: usize) -> Vec<BertName> {
         linear("ffn_up", "intermediate.dense", "fi", s.ffn, h);
         linear("ffn_down", "output.dense", "fo", h, s.ffn);
         for (w, e) in [("weight", "w"), ("bias", "b")] {
-            add(format!("blk.{i}.attn_output_norm.{w}"), format!("encoder.layer.{i}.attention.output.LayerNorm.{w}"), format!("l{i}.aln.{e}"), &[h], false);
-            add(format!("blk.{i}.layer_output_norm.{w}"), format!("encoder.layer.{i}.output.LayerNorm.{w}"), format!("l{i}.oln.{e}"), &[h], false);
+            add(
+                format!("blk.{i}.attn_output_norm.{w}"),
+                format!("encoder.layer.{i}.attention.output.LayerNorm.{w}"),
+                format!("l{i}.aln.{e}"),
+                &[h],
+                false,
+            );
+            add(
+                format!("blk.{i}.layer_output_norm.{w}"),
+                format!("encoder.layer.{i}.output.LayerNorm.{w}"),
+                format!("l{i}.oln.{e}"),
+                &[h],
+                false,
+            );
         }
     }
     names
@@ -170,7 +184,11 @@ fn usable(piece: &str) -> bool {
     let bare = piece.trim_start_matches('▁');
     bare.chars().count() <= 1
         || bare.chars().all(|c| {
-            c.is_ascii() || matches!(c.script(), Script::Common | Script::Inherited | Script::Han | Script::Hiragana | Script::Katakana | Script::Bopomofo)
+            c.is_ascii()
+                || matches!(
+                    c.script(),
+                    Script::Common | Script::Inherited | Script::Han | Script::Hiragana | Script::Katakana | Script::Bopomofo
+                )
         })
 }
 
@@ -226,8 +244,14 @@ impl E5s1 {
             let (offset, bytes) = (read_u64(&mut r)? as usize, read_u64(&mut r)? as usize);
             directory.push((name, dtype, offset, bytes));
         }
-        let shape =
-            Shape { hidden: size(head[0])?, layers: size(head[1])?, heads: size(head[2])?, ffn: size(head[3])?, positions: size(head[5])?, eps };
+        let shape = Shape {
+            hidden: size(head[0])?,
+            layers: size(head[1])?,
+            heads: size(head[2])?,
+            ffn: size(head[3])?,
+            positions: size(head[5])?,
+            eps,
+        };
         Ok(E5s1 { bytes, shape, directory })
     }
 }

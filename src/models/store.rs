@@ -111,7 +111,12 @@ impl ModelStore {
             sources.insert(file.name.clone(), from);
             fetched.insert(file.name.as_str(), path);
         }
-        let part = |name: &str| fetched.get(name).cloned().ok_or_else(|| ModelError::Convert { what: id.to_owned(), why: format!("the manifest names no {name}") });
+        let part = |name: &str| {
+            fetched
+                .get(name)
+                .cloned()
+                .ok_or_else(|| ModelError::Convert { what: id.to_owned(), why: format!("the manifest names no {name}") })
+        };
         progress.begin("convert", 0);
         let made = convert::encoder(&part("weights")?, &part("tokenizer")?, &dir);
         progress.end();

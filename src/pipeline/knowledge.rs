@@ -174,7 +174,14 @@ struct Entry {
 
 impl Entry {
     fn into_point(self, dense: Vec<f32>) -> Point {
-        Point { terms: search_terms(&normalize(&self.text).text), id: self.id, dense, lang: self.lang, intent: self.intent, state: self.state }
+        Point {
+            terms: search_terms(&normalize(&self.text).text),
+            id: self.id,
+            dense,
+            lang: self.lang,
+            intent: self.intent,
+            state: self.state,
+        }
     }
 }
 

@@ -18,7 +18,10 @@ use arc_swap::ArcSwap;
 
 use crate::classify::Classifier;
 use crate::decide::{self, GateArtefact, MatchFeatures, Policy, Signals, Thresholds, decide};
-use crate::domain::{Action, Article, CatalogueItem, Entity, Intent, Lang, Mode, Product, Reply, ScoredArticle, ScoredTicket, SearchFilter, TicketRecord, Timings, Triage, Versions};
+use crate::domain::{
+    Action, Article, CatalogueItem, Entity, Intent, Lang, Mode, Product, Reply, ScoredArticle, ScoredTicket, SearchFilter, TicketRecord,
+    Timings, Triage, Versions,
+};
 use crate::embed::{EncodeError, Role, SentenceEncoder};
 use crate::ner::{EntityTagger, Gazetteer, GazetteerTagger, Lexicon, NerError, ProductIndex, match_products};
 use crate::retrieve::{Hit, Query, RetrieveError, TicketIndex};
@@ -217,7 +220,12 @@ impl Pipeline {
     ///
     /// # Errors
     /// The index's or the store's.
-    pub async fn match_articles(&self, clean: &Normalized, vector: Arc<[f32]>, intent: &Intent) -> Result<Vec<Match<Article>>, PipelineError> {
+    pub async fn match_articles(
+        &self,
+        clean: &Normalized,
+        vector: Arc<[f32]>,
+        intent: &Intent,
+    ) -> Result<Vec<Match<Article>>, PipelineError> {
         let hits = self.search(&self.articles, clean, vector, SearchFilter::default(), self.article_count).await?;
         let mut records = Vec::with_capacity(hits.len());
         for hit in &hits {
@@ -238,7 +246,8 @@ impl Pipeline {
             return Ok(Vec::new());
         }
         let (index, terms) = (Arc::clone(index), search_terms(&clean.text));
-        Ok(blocking(move || index.query(&Query { dense: Some(&vector), terms: &terms, limit: limit.max(DEPTH), filter: &filter })).await??)
+        Ok(blocking(move || index.query(&Query { dense: Some(&vector), terms: &terms, limit: limit.max(DEPTH), filter: &filter }))
+            .await??)
     }
 
     /// Versions of everything that has a say.

@@ -155,6 +155,7 @@ fn dense_search_orders_by_cosine(index: &dyn TicketIndex) {
     }
     assert_eq!(ids(&index.query_dense(&X, 2, &everything()).unwrap()), ["same", "near"]);
     assert!(index.query_dense(&X, 0, &everything()).unwrap().is_empty());
+    assert_eq!(index.query_dense(&X, usize::MAX, &everything()).unwrap().len(), 4);
     let cosines = index.cosines(&X, &["across".to_owned(), "near".to_owned(), "unknown".to_owned()]).unwrap();
     assert_eq!(ids(&cosines), ["near", "across"]);
 }

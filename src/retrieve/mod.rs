@@ -90,7 +90,7 @@ pub enum RetrieveError {
 /// An engine that keeps points and finds them again.
 ///
 /// Every method is synchronous: call it from a blocking thread. Lists come back best first. Nothing found, an unknown id, an
-/// empty batch, no terms and a limit of 0 are no errors.
+/// empty batch, no terms and a limit of 0 are no errors; a limit beyond 10,000 may be answered with 10,000.
 pub trait TicketIndex: Send + Sync {
     /// Adds points, or replaces those with the same ids; of two with one id in a batch the last holds.
     ///

@@ -76,7 +76,8 @@ pub fn install_metrics() -> Result<PrometheusHandle, String> {
 
 /// Starts the log on standard error. `level` as in `RUST_LOG`, which wins.
 pub fn install_log(level: &str, json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{level},qdrant_edge=warn,sqlx=warn")));
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{level},qdrant_edge=error,sqlx=warn")));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A second installation (tests) is not an error.
     let _ = if json { log.json().try_init() } else { log.compact().try_init() };

@@ -40,14 +40,14 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         (Email, r"[a-z0-9][a-z0-9._%+-]*@[a-z0-9-]+(?:\.[a-z0-9-]+)+"),
         // Named by the customer: a tracking number may have any carrier's form.
         (TrackingNo, r"(?:运单号?|快递单号?|物流单号?|快递号|tracking(?: (?:no|number|num|id|code))?|waybill(?: no| number)?)[是为:#. ]{0,4}(?P<id>[a-z]{0,4}[0-9][0-9a-z]{7,21})(?-u:\b)"),
-        (OrderId, r"(?:订单编?号?|单号|order(?: ?(?:no|number|num|id))?)[是为:#. ]{0,4}(?:is )?#?(?P<id>[a-z]{0,4}-?[0-9][0-9-]{4,22}[0-9])(?-u:\b)"),
+        (OrderId, r"(?:订单编?号?|单号|order(?: ?(?:no|number|num|id))?)[是为:#. ]{0,4}(?:is )?#?(?P<id>[a-z]{0,4}-?[0-9][0-9-]{3,22}[0-9])(?-u:\b)"),
         // Carriers' own forms: SF Express, YTO, STO, Yunda, JD, ZTO, UPS, postal services (S10).
         (TrackingNo, r"(?-u:\b)(?P<id>sf[0-9]{12,15}|(?:yt|jt|zt|dpk|jd[a-z]{0,2}|kk|cn)[0-9]{10,15}|1z[0-9a-z]{16}|[a-z]{2}[0-9]{9}[a-z]{2}|7[3578][0-9]{12}|4[36][0-9]{11})(?-u:\b)"),
         (Phone, r"(?:\+?86[- ]?)?(?-u:\b)(?P<id>1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4})(?-u:\b)"),
         (Phone, r"(?-u:\b)(?P<id>[48]00-?[0-9]{3}-?[0-9]{4}|0[1-9][0-9]{1,2}-[0-9]{7,8})(?-u:\b)"),
         (Phone, r"(?P<id>\+[1-9][0-9]{0,2}[- ]?\(?[0-9]{1,4}\)?(?:[- ]?[0-9]{2,4}){2,4})(?-u:\b)"),
         (Phone, r"(?P<id>\(?(?-u:\b)[2-9][0-9]{2}\)?[- .][0-9]{3}[- .][0-9]{4})(?-u:\b)"),
-        (OrderId, r"(?-u:\b)(?P<id>(?:lz|dd|no|so|po)[0-9]{8,20}|[0-9]{12,22})(?-u:\b)"),
+        (OrderId, r"(?-u:\b)(?P<id>(?:lz|dd|no|so|po)[0-9]{6,20}|[0-9]{12,22})(?-u:\b)"),
         (OrderId, r"#(?P<id>[a-z]{0,3}-?[0-9]{4,20})(?-u:\b)"),
     ]
     .into_iter()
@@ -96,6 +96,7 @@ mod tests {
         check("My order number is 88412007, email bob.lee@example.co.uk", &[(OrderId, "88412007"), (Email, "bob.lee@example.co.uk")]);
         check("see https://example.com/a?b=1 please", &[(Url, "https://example.com/a?b=1")]);
         check("call me at +44 20 7946 0958", &[(Phone, "+44 20 7946 0958")]);
+        check("LZ7710293 and ORDER 11872", &[(OrderId, "lz7710293"), (OrderId, "11872")]);
         check("RR123456789CN stuck", &[(TrackingNo, "rr123456789cn")]);
     }
 

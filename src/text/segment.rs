@@ -88,8 +88,9 @@ const STOP_ZH: [&str; 22] = [
     "的", "了", "是", "我", "你", "你们", "我们", "在", "就", "都", "也", "吗", "呢", "吧", "啊", "和", "这", "那", "个", "有", "给", "请",
 ];
 const STOP_EN: [&str; 40] = [
-    "the", "is", "to", "my", "it", "and", "of", "in", "for", "on", "me", "you", "your", "that", "this", "was", "be", "have", "has", "can", "do",
-    "does", "are", "with", "at", "please", "hi", "hello", "an", "so", "but", "if", "or", "as", "would", "could", "there", "will", "just", "i'm",
+    "the", "is", "to", "my", "it", "and", "of", "in", "for", "on", "me", "you", "your", "that", "this", "was", "be", "have", "has", "can",
+    "do", "does", "are", "with", "at", "please", "hi", "hello", "an", "so", "but", "if", "or", "as", "would", "could", "there", "will",
+    "just", "i'm",
 ];
 
 #[cfg(test)]

@@ -28,7 +28,10 @@ impl WordList {
 
     /// The first listed word that a normalised text holds. A word of Latin letters must stand alone: `sue` is not in `issue`.
     pub fn find(&self, normalized: &str) -> Option<&str> {
-        self.automaton.find_iter(normalized).find(|m| stands_alone(normalized, m.start(), m.end())).map(|m| self.words[m.pattern()].as_str())
+        self.automaton
+            .find_iter(normalized)
+            .find(|m| stands_alone(normalized, m.start(), m.end()))
+            .map(|m| self.words[m.pattern()].as_str())
     }
 
     pub fn len(&self) -> usize {
@@ -44,7 +47,8 @@ impl WordList {
 fn stands_alone(text: &str, start: usize, end: usize) -> bool {
     let letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphabetic());
     let cuts = |left: Option<char>, right: Option<char>| letter(left) && letter(right);
-    !cuts(text[..start].chars().next_back(), text[start..].chars().next()) && !cuts(text[..end].chars().next_back(), text[end..].chars().next())
+    !cuts(text[..start].chars().next_back(), text[start..].chars().next())
+        && !cuts(text[..end].chars().next_back(), text[end..].chars().next())
 }
 
 #[cfg(test)]

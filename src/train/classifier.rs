@@ -83,7 +83,8 @@ pub fn train_classifier(recipe: &ClassifierRecipe, base: &Path, step: &mut dyn F
     let rows = train.rows(&vectorizer);
 
     step("fit naive Bayes");
-    let model = NaiveBayes::fit(&rows, &train.labels, labels.names.len(), vectorizer.vocabulary.len(), recipe.model.alpha).map_err(TrainError::Fit)?;
+    let model = NaiveBayes::fit(&rows, &train.labels, labels.names.len(), vectorizer.vocabulary.len(), recipe.model.alpha)
+        .map_err(TrainError::Fit)?;
     let fitted = Fitted::new(vectorizer, &model);
 
     step("calibrate on validation");
@@ -158,7 +159,9 @@ impl Labels {
         let mut set = LabelledSet::default();
         for example in examples {
             let label = self.index.get(&example.intent);
-            let label = label.ok_or_else(|| TrainError::Data(format!("{name}: intent {:?} of {:?} is not in the taxonomy", example.intent, example.text)))?;
+            let label = label.ok_or_else(|| {
+                TrainError::Data(format!("{name}: intent {:?} of {:?} is not in the taxonomy", example.intent, example.text))
+            })?;
             set.texts.push(normalize(&example.text).text);
             set.langs.push(example.lang);
             set.labels.push(*label);

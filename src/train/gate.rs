@@ -54,9 +54,8 @@ pub fn train_gate(
     encoder: &str,
     data_hash: String,
 ) -> Result<GateArtefact, TrainError> {
-    let article = fit(articles[0].queries.iter(), recipe.penalty)?;
-    let ticket = fit(tickets[0].queries.iter(), recipe.penalty)?;
-    let held_out = out_of_fold(articles[0], recipe.penalty)?;
+    let (article, held_out) = fit_calibrated(articles[0], recipe.penalty)?;
+    let (ticket, _) = fit_calibrated(tickets[0], recipe.penalty)?;
     let reply_thresholds: BTreeMap<u32, Option<f64>> =
         recipe.precisions.iter().map(|&p| (p, threshold_for_precision(&held_out, f64::from(p) / 100.0))).collect();
     let auto = reply_thresholds.range(90..).next().and_then(|(_, t)| *t);
@@ -67,7 +66,51 @@ pub fn train_gate(
         ("tickets.test".to_owned(), score(tickets[1], &ticket, None)),
     ]);
     let text_version = TEXT_VERSION;
-    Ok(GateArtefact { name: recipe.name.clone(), text_version, encoder: encoder.to_owned(), article, ticket, reply_thresholds, scores, data_hash })
+    Ok(GateArtefact {
+        name: recipe.name.clone(),
+        text_version,
+        encoder: encoder.to_owned(),
+        article,
+        ticket,
+        reply_thresholds,
+        scores,
+        data_hash,
+    })
+}
+
+/// Fits on all candidates, then corrects for what is shown: the best of ten is more often overrated than a candidate at random. A
+/// slope and an offset on its log-odds (Platt 1999) are fitted on held-out best candidates and become part of the model.
+///
+/// Answers the model and the held-out best candidates with their corrected probabilities.
+fn fit_calibrated(examples: &MatchExamples, penalty: f64) -> Result<(MatchModel, Vec<(f64, bool)>), TrainError> {
+    let mut model = fit(examples.queries.iter(), penalty)?;
+    let held_out = out_of_fold(examples, penalty)?;
+    let log_odds = |p: f64| (p.clamp(1e-6, 1.0 - 1e-6) / (1.0 - p.clamp(1e-6, 1.0 - 1e-6))).ln();
+    let x = Array2::from_shape_fn((held_out.len(), 1), |(i, _)| log_odds(held_out[i].0));
+    let (slope, offset) = logistic(x, held_out.iter().map(|h| h.1), 1e-3)?;
+    let slope = slope[0];
+    model.weights = model.weights.map(|w| short(slope * w));
+    model.bias = short(slope * model.bias + offset);
+    let corrected = held_out.into_iter().map(|(p, right)| (1.0 / (1.0 + (-(slope * log_odds(p) + offset)).exp()), right)).collect();
+    Ok((model, corrected))
+}
+
+/// Written with seven digits: the optimiser's last bits are noise, and would differ between machines.
+fn short(v: f64) -> f64 {
+    format!("{v:.7e}").parse().unwrap_or(v)
+}
+
+/// Weights and intercept of linfa's logistic regression for "right".
+fn logistic(x: Array2<f64>, right: impl Iterator<Item = bool>, penalty: f64) -> Result<(Vec<f64>, f64), TrainError> {
+    let y = Array1::from_iter(right.map(u8::from));
+    let model = LogisticRegression::default()
+        .alpha(penalty)
+        .max_iterations(500)
+        .fit(&Dataset::new(x, y))
+        .map_err(|e| TrainError::Fit(e.to_string()))?;
+    // linfa chooses which of the two labels counts as positive.
+    let sign = if model.labels().pos.class == 1 { 1.0 } else { -1.0 };
+    Ok((model.params().iter().map(|w| sign * w).collect(), sign * model.intercept()))
 }
 
 type Queries<'a> = &'a (Vec<(MatchFeatures, bool)>, bool);
@@ -86,18 +129,13 @@ fn fit<'a>(queries: impl Iterator<Item = Queries<'a>>, penalty: f64) -> Result<M
     let deviation: Vec<f64> =
         (0..width).map(|j| (columns.iter().map(|c| (c[j] - mean[j]).powi(2)).sum::<f64>() / n).sqrt().max(1e-9)).collect();
     let x = Array2::from_shape_fn((rows.len(), width), |(i, j)| (columns[i][j] - mean[j]) / deviation[j]);
-    let y = Array1::from_iter(rows.iter().map(|r| u8::from(r.1)));
-    let model = LogisticRegression::default().alpha(penalty).max_iterations(500).fit(&Dataset::new(x, y)).map_err(|e| TrainError::Fit(e.to_string()))?;
-    // linfa chooses which of the two labels counts as positive.
-    let sign = if model.labels().pos.class == 1 { 1.0 } else { -1.0 };
+    let (scaled, intercept) = logistic(x, rows.iter().map(|r| r.1), penalty)?;
     let mut weights = [0.0; 5];
-    let mut bias = sign * model.intercept();
+    let mut bias = intercept;
     for j in 0..width {
-        weights[j] = sign * model.params()[j] / deviation[j];
+        weights[j] = scaled[j] / deviation[j];
         bias -= weights[j] * mean[j];
     }
-    // Written with seven digits: the optimiser's last bits are noise, and would differ between machines.
-    let short = |v: f64| format!("{v:.7e}").parse().unwrap_or(v);
     Ok(MatchModel { weights: weights.map(short), bias: short(bias) })
 }
 
@@ -153,8 +191,16 @@ pub fn gate_card(artefact: &GateArtefact) -> String {
     );
     for (name, s) in &artefact.scores {
         let percent = |x: f64| format!("{:.1} %", 100.0 * x);
-        let (sent, right) = if name.starts_with("articles") { (percent(s.auto_coverage), percent(s.auto_precision)) } else { ("-".into(), "-".into()) };
-        out += &format!("| {name} | {} | {} | {} | {} | {:.3} | {sent} | {right} |\n", s.n, s.answerable, percent(s.first), percent(s.first_three), s.ece);
+        let (sent, right) =
+            if name.starts_with("articles") { (percent(s.auto_coverage), percent(s.auto_precision)) } else { ("-".into(), "-".into()) };
+        out += &format!(
+            "| {name} | {} | {} | {} | {} | {:.3} | {sent} | {right} |\n",
+            s.n,
+            s.answerable,
+            percent(s.first),
+            percent(s.first_three),
+            s.ece
+        );
     }
     out += "\n## Reply thresholds\n\n| precision | probability from |\n|---|---|\n";
     for (precision, threshold) in &artefact.reply_thresholds {

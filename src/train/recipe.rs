@@ -73,7 +73,9 @@ mod tests {
         std::fs::write(&path, "name = 'a'\n[model]\nalpha = 1.0").unwrap();
         let r: Recipe = read_recipe(&path, &["model.alpha=0.25".into(), "name=b c".into()]).unwrap();
         assert_eq!((r.name.as_str(), r.model.alpha), ("b c", 0.25));
-        for (setting, expect) in [("model.alhpa=1", "alhpa"), ("alpha", "key=value"), ("name.x=1", "no section"), ("model.alpha=many", "string")] {
+        for (setting, expect) in
+            [("model.alhpa=1", "alhpa"), ("alpha", "key=value"), ("name.x=1", "no section"), ("model.alpha=many", "string")]
+        {
             let error = read_recipe::<Recipe>(&path, &[setting.into()]).unwrap_err().to_string();
             assert!(error.contains(expect), "{setting}: {error}");
         }

