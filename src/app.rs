@@ -1,6 +1,6 @@
 //! Wiring: which engine runs where the configuration says so. The only file that knows.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -175,7 +175,7 @@ pub fn read_policy(path: Option<&Path>) -> anyhow::Result<Policy> {
 
 /// Opens an index. One of another version, or broken, is emptied: it is derived from the records and is filled again from them.
 /// Answers whether that has to be done.
-fn open_index(dir: &PathBuf, stamp: &IndexStamp) -> anyhow::Result<(Arc<dyn TicketIndex>, bool)> {
+fn open_index(dir: &Path, stamp: &IndexStamp) -> anyhow::Result<(Arc<dyn TicketIndex>, bool)> {
     match EdgeIndex::open(dir, stamp) {
         Ok(index) => Ok((Arc::new(index), false)),
         Err(e @ (RetrieveError::OtherStamp { .. } | RetrieveError::Corrupt { .. })) => {

@@ -48,7 +48,8 @@ fn fit(rows: &[CalibrationRow]) -> [f64; 2] {
         return [0.0; 2];
     }
     let loss = |p: [f64; 2]| -> f64 {
-        rows.iter().map(|(scores, features, label)| -softmax(scores, temperature(p, *features))[*label].max(1e-12).ln()).sum::<f64>() / rows.len() as f64
+        rows.iter().map(|(scores, features, label)| -softmax(scores, temperature(p, *features))[*label].max(1e-12).ln()).sum::<f64>()
+            / rows.len() as f64
     };
     // Started from the best constant temperature, since the valley is narrow and long.
     let grid = (-60..=30).map(|i| [f64::from(i) * 0.1, 0.0]);

@@ -12,7 +12,9 @@ mod vectorizer;
 
 pub use artefact::{ArtefactError, Meta, SHIPPED_NAME, Threshold};
 pub use calibration::{Calibration, softmax};
-pub use metrics::{RiskPoint, Scores, argmax, expected_calibration_error, outcomes, risk_coverage, threshold_for_precision, wilson_lower_bound};
+pub use metrics::{
+    RiskPoint, Scores, argmax, expected_calibration_error, outcomes, risk_coverage, threshold_for_precision, wilson_lower_bound,
+};
 pub use naive_bayes::NaiveBayes;
 pub use sparse::{Fitted, SparseClassifier};
 pub use vectorizer::{SparseRow, Vectorizer};

@@ -74,7 +74,7 @@ impl Models {
                 let entry = manifest.get(&model)?;
                 line(&format!("{}\n{}\nlicence  {}\nfolder   {}", entry.id, entry.about, entry.licence, store.dir(&entry.id).display()))?;
                 for file in &entry.files {
-                    line(&format!("{}", file.name))?;
+                    line(&file.name)?;
                     for source in &file.sources {
                         line(&format!("  {source}, {} ({} bytes, sha256 {})", source.path, source.size, source.sha256))?;
                     }

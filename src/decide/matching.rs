@@ -59,7 +59,7 @@ pub struct MatchScores {
     pub first_three: f64,
     /// Expected calibration error of the first candidate's probability, 15 bins, over all queries.
     pub ece: f64,
-    /// At the threshold for automatic replies: share of queries above it, and right among them.
+    /// At the threshold for 95 % precision: share of queries above it, and right among them.
     pub auto_coverage: f64,
     pub auto_precision: f64,
 }

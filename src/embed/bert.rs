@@ -210,7 +210,8 @@ fn exp_negative(x: f32) -> f32 {
     let f = y - whole;
     // Taylor series of 2^f around 1/2 would do as well; this is the minimax one of degree 6 on [0, 1).
     let p = 1.0
-        + f * (0.693_147_2 + f * (0.240_226_5 + f * (0.055_504_11 + f * (0.009_618_129 + f * (0.001_333_355_8 + f * 0.000_154_353_3)))));
+        + f * (std::f32::consts::LN_2
+            + f * (0.240_226_5 + f * (0.055_504_11 + f * (0.009_618_129 + f * (0.001_333_355_8 + f * 0.000_154_353_3)))));
     f32::from_bits(((whole as i32 + 127) as u32) << 23) * p
 }
 

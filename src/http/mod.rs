@@ -56,10 +56,16 @@ pub struct Limits {
 }
 
 /// Whether models and index are loaded.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Readiness {
     ready: AtomicBool,
     doing: std::sync::Mutex<String>,
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Readiness { ready: AtomicBool::new(false), doing: std::sync::Mutex::new("loading".into()) }
+    }
 }
 
 impl Readiness {

@@ -58,7 +58,7 @@ pub fn train_gate(
     let (ticket, _) = fit_calibrated(tickets[0], recipe.penalty)?;
     let reply_thresholds: BTreeMap<u32, Option<f64>> =
         recipe.precisions.iter().map(|&p| (p, threshold_for_precision(&held_out, f64::from(p) / 100.0))).collect();
-    let auto = reply_thresholds.range(90..).next().and_then(|(_, t)| *t);
+    let auto = reply_thresholds.range(95..).next().and_then(|(_, t)| *t);
     let scores = BTreeMap::from([
         ("articles.valid".to_owned(), score(articles[0], &article, auto)),
         ("articles.test".to_owned(), score(articles[1], &article, auto)),
@@ -183,7 +183,7 @@ pub fn gate_card(artefact: &GateArtefact) -> String {
     let mut out = format!(
         "# {}: from search hits to probabilities\n\nMade by `fenzhen train gate training/gate.toml`; do not edit. Logistic models over {} for articles \
          and tickets, fitted on validation queries with the encoder {}. Data sha256 `{}`.\n\n## Scores\n\n\
-         | set | queries | answerable | right one first | among three | ECE | sent at 90 % precision | right of those |\n|---|---|---|---|---|---|---|---|\n",
+         | set | queries | answerable | right one first | among three | ECE | sent at the 95 % threshold | right of those |\n|---|---|---|---|---|---|---|---|\n",
         artefact.name,
         MatchFeatures::NAMES.join(", "),
         artefact.encoder,

@@ -66,7 +66,10 @@ fn a_flipped_byte_or_a_lost_file_is_damage() {
 fn a_model_of_another_converter_is_outdated() {
     let (_dir, store) = cache(CONVERTER_VERSION + 1);
     let error = store.verify("toy").expect_err("another converter");
-    assert!(matches!(error, ModelError::OtherConverter { found, wanted: CONVERTER_VERSION, .. } if found == CONVERTER_VERSION + 1), "{error:?}");
+    assert!(
+        matches!(error, ModelError::OtherConverter { found, wanted: CONVERTER_VERSION, .. } if found == CONVERTER_VERSION + 1),
+        "{error:?}"
+    );
     assert!(error.hint().contains("fenzhen models pull"));
     assert_eq!(store.state("toy"), State::Outdated);
 }
