@@ -89,10 +89,20 @@ enum Command {
 
 /// The program.
 pub fn main() -> ExitCode {
+    one_thread_a_product();
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,
         Err(e) => output::report(&e),
+    }
+}
+
+/// candle's products stay on the thread that asks for them; `embed::worker` says why. candle reads nothing but the environment for it.
+#[expect(unsafe_code, reason = "the environment is changed before any other thread exists, which is when it is sound")]
+fn one_thread_a_product() {
+    if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
+        // SAFETY: called first thing in `main`, while this is the only thread.
+        unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
     }
 }
 

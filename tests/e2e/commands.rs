@@ -15,6 +15,7 @@ const COMMANDS: &[&[&str]] = &[
     &["train", "gate"],
     &["eval"],
     &["eval", "intents"],
+    &["eval", "speed"],
     &["embed"],
     &["data"],
     &["data", "validate"],
