@@ -49,7 +49,7 @@ struct Global {
 #[derive(Debug, Clone, Args)]
 struct DataFolder {
     /// Folder of records and indexes (data.dir)
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 

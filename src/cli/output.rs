@@ -34,6 +34,13 @@ pub(super) fn line(text: &str) -> anyhow::Result<()> {
 
 /// Prints an error, its causes, and what to do.
 pub(super) fn report(error: &anyhow::Error) -> ExitCode {
+    let gone = |e: &(dyn std::error::Error + 'static)| {
+        e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(gone) {
+        // Whoever read the output has had enough.
+        return ExitCode::SUCCESS;
+    }
     let mut text = format!("{} {error}\n", paint(RED, "error:"));
     for cause in error.chain().skip(1) {
         // Errors that are shown whole by their parents are not shown again.

@@ -29,6 +29,9 @@ pub(super) struct Serve {
     demo: bool,
 }
 
+/// How long an answer is kept for its Idempotency-Key; older ones are forgotten at the next start.
+const KEYS_LIVE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Where a running service says how to reach it, inside its data folder.
 pub(super) const ADDRESS_FILE: &str = "serve.url";
 
@@ -86,6 +89,8 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<ExitCode> {
         permits: Arc::new(Semaphore::new(config.server.concurrency)),
     });
     app.pipeline.store.abandon_all_unfinished().await?;
+    let yesterday = time::OffsetDateTime::now_utc() - KEYS_LIVE;
+    app.pipeline.store.expire_idempotent(yesterday.unix_timestamp()).await?;
     let _watcher = config.gate.policy.as_deref().map(|path| watch_policy(path, &app.pipeline)).transpose()?;
     let url_file = AddressFile::write(&config.data.dir, &format!("http://{address}"))?;
 

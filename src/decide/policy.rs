@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(policy.version(), "default@1");
         assert!(policy.sensitive.find("我要退款").is_some());
         for (from, to, expect) in [
-            ("intent = 0.8", "intent = 1.8", "precision.intent"),
+            ("intent = 0.9", "intent = 1.9", "precision.intent"),
             ("version = 1", "version = 1\ncolour = 2", "colour"),
             ("\"zh\", \"en\"", "\"zh\", \"fr\"", "fr"),
             ("at_most = \"handoff\"", "at_most = \"never\"", "never"),

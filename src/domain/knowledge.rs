@@ -19,6 +19,40 @@ pub struct Article {
     pub intent: Option<String>,
 }
 
+impl Article {
+    /// Characters of a question or an answer; an article is no book.
+    pub const MOST_CHARS: usize = 20_000;
+
+    /// Whether the article can be kept and found.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn check(&self) -> Result<(), String> {
+        check_id(&self.id)?;
+        for (field, text) in [("question", &self.question), ("answer", &self.answer)] {
+            if text.trim().is_empty() {
+                return Err(format!("article {:?}: `{field}` holds nothing but white space", self.id));
+            }
+            if text.chars().count() > Self::MOST_CHARS {
+                return Err(format!("article {:?}: `{field}` has more than {} characters", self.id, Self::MOST_CHARS));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an id can be stored, shown and put into a path.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub fn check_id(id: &str) -> Result<(), String> {
+    if id.trim().is_empty() || id.chars().count() > 200 || id.chars().any(char::is_control) {
+        let shown: String = id.chars().take(40).collect();
+        return Err(format!("{shown:?} is no usable id: ids have 1 to 200 characters and no control characters"));
+    }
+    Ok(())
+}
+
 /// A past ticket as the index knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,19 +1,16 @@
 //! The knowledge base's articles.
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{Body, Json, Params, check_id, check_text, parse_lang, parse_rows};
+use super::extract::{Body, Json, Params, PathId, check_id, parse_lang, parse_rows};
 use super::problem::{Code, Problem, ProblemBody};
 use super::{Service, Shared};
 use crate::domain::{Article, Lang};
-
-/// Characters of an answer; an article is no book.
-const ANSWER_CHARS: usize = 20_000;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -80,7 +77,7 @@ pub async fn create(State(service): Shared, Json(new): Json<NewArticle>) -> Resu
 #[utoipa::path(get, path = "/v1/articles/{id}", tag = "knowledge", params(("id" = String, Path)), responses(
     (status = 200, body = Article), (status = 404, body = ProblemBody),
 ))]
-pub async fn get(State(service): Shared, Path(id): Path<String>) -> Result<Answer<Article>, Problem> {
+pub async fn get(State(service): Shared, PathId(id): PathId) -> Result<Answer<Article>, Problem> {
     service.pipeline.store.article(&id).await?.map(Answer).ok_or_else(|| missing(&id))
 }
 
@@ -88,7 +85,7 @@ pub async fn get(State(service): Shared, Path(id): Path<String>) -> Result<Answe
 #[utoipa::path(put, path = "/v1/articles/{id}", tag = "knowledge", params(("id" = String, Path)), request_body = NewArticle, responses(
     (status = 200, body = Article), (status = 201, body = Article), (status = 422, body = ProblemBody),
 ))]
-pub async fn put(State(service): Shared, Path(id): Path<String>, Json(new): Json<NewArticle>) -> Result<Response, Problem> {
+pub async fn put(State(service): Shared, PathId(id): PathId, Json(new): Json<NewArticle>) -> Result<Response, Problem> {
     if new.id.as_ref().is_some_and(|other| *other != id) {
         return Err(Problem::new(Code::InvalidRequest, "the id in the body is not the id in the path"));
     }
@@ -102,7 +99,7 @@ pub async fn put(State(service): Shared, Path(id): Path<String>, Json(new): Json
 #[utoipa::path(delete, path = "/v1/articles/{id}", tag = "knowledge", params(("id" = String, Path)), responses(
     (status = 204), (status = 404, body = ProblemBody),
 ))]
-pub async fn delete(State(service): Shared, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn delete(State(service): Shared, PathId(id): PathId) -> Result<StatusCode, Problem> {
     if !service.pipeline.store.delete_article(&id).await? {
         return Err(missing(&id));
     }
@@ -156,11 +153,7 @@ async fn store(service: &Service, article: &Article) -> Result<bool, Problem> {
 
 fn check(article: &Article) -> Result<(), Problem> {
     check_id(&article.id)?;
-    for (field, text) in [("question", &article.question), ("answer", &article.answer)] {
-        check_text(text, ANSWER_CHARS)
-            .map_err(|p| Problem::new(p.code, format!("article {:?}: {}", article.id, p.detail.replace("text", field))))?;
-    }
-    Ok(())
+    article.check().map_err(|e| Problem::new(if e.contains("white space") { Code::EmptyText } else { Code::TextTooLong }, e))
 }
 
 fn missing(id: &str) -> Problem {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -35,7 +35,7 @@ pub(super) async fn read_body(body: axum::body::Body, limit: usize) -> Result<By
     })
 }
 
-/// A JSON body.
+/// A JSON object as body.
 pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<Service>> for Json<T> {
@@ -43,7 +43,12 @@ impl<T: DeserializeOwned> FromRequest<Arc<Service>> for Json<T> {
 
     async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Problem> {
         let Body(bytes) = Body::from_request(request, service).await?;
-        parse(&bytes).map(Json)
+        let body = parse(&bytes)?;
+        // serde would also read the fields from a list, by their order.
+        match bytes.trim_ascii_start().first() {
+            Some(b'{') => Ok(Json(body)),
+            _ => Err(Problem::new(Code::InvalidRequest, "the body is a list where an object is wanted")),
+        }
     }
 }
 
@@ -116,9 +121,19 @@ pub(super) fn parse_lang(lang: Option<&str>) -> Result<Option<Lang>, Problem> {
 /// # Errors
 /// [`Code::InvalidId`].
 pub(super) fn check_id(id: &str) -> Result<(), Problem> {
-    if id.trim().is_empty() || id.chars().count() > 200 || id.chars().any(char::is_control) {
-        let shown: String = id.chars().take(40).collect();
-        return Err(Problem::new(Code::InvalidId, format!("{shown:?} is no usable id")));
+    crate::domain::check_id(id).map_err(|e| Problem::new(Code::InvalidId, e))
+}
+
+/// The id in a path.
+pub struct PathId(pub String);
+
+impl FromRequestParts<Arc<Service>> for PathId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
+        match Path::<String>::from_request_parts(parts, service).await {
+            Ok(Path(id)) => Ok(PathId(id)),
+            Err(e) => Err(Problem::new(Code::InvalidId, e.body_text())),
+        }
     }
-    Ok(())
 }

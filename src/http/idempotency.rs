@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::Service;
 use super::extract::read_body;
 use super::problem::{Code, Problem};
-use crate::store::Idempotency;
+use crate::store::{Answer, Idempotency};
 
 /// The same key with the same request replays the stored answer; with another request it is refused.
 pub(super) async fn replay(State(service): State<Arc<Service>>, request: Request, next: Next) -> Result<Response, Problem> {
@@ -38,11 +38,13 @@ pub(super) async fn replay(State(service): State<Arc<Service>>, request: Request
         Idempotency::InProgress => {
             Err(Problem::new(Code::IdempotencyInProgress, "the first request with this key has not been answered yet"))
         }
-        Idempotency::Replay { status, content_type, body } => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-            let mut response = (status, body).into_response();
-            if let Ok(value) = HeaderValue::from_str(&content_type) {
-                response.headers_mut().insert(header::CONTENT_TYPE, value);
+        Idempotency::Replay(kept) => {
+            let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
+            let mut response = (status, kept.body).into_response();
+            for (name, value) in [(header::CONTENT_TYPE, Some(kept.content_type)), (header::LOCATION, kept.location)] {
+                if let Some(Ok(value)) = value.map(|v| HeaderValue::from_str(&v)) {
+                    response.headers_mut().insert(name, value);
+                }
             }
             response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
             Ok(response)
@@ -82,9 +84,15 @@ async fn keep(service: &Service, reserved: &mut Reserved, response: Response) ->
     }
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.map_err(|e| Problem::internal(&e))?;
-    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");
+    let text = |name| parts.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let kept = Answer {
+        status: status.as_u16(),
+        content_type: text(header::CONTENT_TYPE).unwrap_or_default(),
+        location: text(header::LOCATION),
+        body: body.to_vec(),
+    };
     if let Some(key) = &reserved.key {
-        service.pipeline.store.finish_idempotent(key, status.as_u16(), content_type, &body).await?;
+        service.pipeline.store.finish_idempotent(key, &kept).await?;
         reserved.key = None;
     }
     Ok(Response::from_parts(parts, Body::from(body)))

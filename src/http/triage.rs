@@ -1,5 +1,7 @@
 //! Messages in, decisions out.
 
+use std::time::{Duration, Instant};
+
 use axum::Json as Answer;
 use axum::extract::State;
 use futures_util::StreamExt;
@@ -127,14 +129,15 @@ pub async fn triage_batch(State(service): Shared, Json(batch): Json<BatchRequest
     Ok(Answer(BatchAnswer { items: items.collect().await }))
 }
 
-/// A batch was let in as one request: where the encoder is busy it waits instead of failing half of its items.
+/// A batch was let in as one request: where the encoder is busy it waits, as long as a single request might, instead of failing
+/// half of its items.
 async fn patiently(service: &Service, item: &TriageRequest) -> Result<Triage, Problem> {
-    let mut pause = std::time::Duration::from_millis(20);
+    let end = Instant::now() + service.limits.request_timeout;
     loop {
         match one(service, item).await {
-            Err(p) if p.code == Code::Overloaded && pause < service.limits.request_timeout => {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
+            Err(p) if p.code == Code::Overloaded && Instant::now() < end => {
+                // Uneven, so that the items of a batch do not all come back at once.
+                tokio::time::sleep(Duration::from_millis(rand::random_range(5..50))).await;
             }
             answer => return answer,
         }

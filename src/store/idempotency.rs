@@ -11,14 +11,24 @@ pub enum Idempotency {
     /// The key is reserved for this request: work, then finish or abandon it.
     New,
     /// The same request was answered: answer so again.
-    Replay { status: u16, content_type: String, body: Vec<u8> },
+    Replay(Answer),
     /// The key belongs to another request.
     Conflict,
     /// The same request is being worked on.
     InProgress,
 }
 
-type Kept = (String, Option<u16>, Option<String>, Option<Vec<u8>>);
+/// What is kept of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: String,
+    /// The `Location` header, where there was one.
+    pub location: Option<String>,
+    pub body: Vec<u8>,
+}
+
+type Kept = (String, Option<u16>, Option<String>, Option<String>, Option<Vec<u8>>);
 
 impl Store {
     /// Reserves `key` for the request, or says what became of the one that has it. Of any number of concurrent calls with
@@ -30,12 +40,15 @@ impl Store {
         let answer = if inserted.rows_affected() == 1 {
             Idempotency::New
         } else {
-            let select = "SELECT request_hash, status, content_type, body FROM idempotency WHERE key = ?1";
+            let select = "SELECT request_hash, status, content_type, location, body FROM idempotency WHERE key = ?1";
             match sqlx::query_as::<_, Kept>(select).bind(key).fetch_one(&mut *transaction).await? {
                 (hash, ..) if hash != request_hash => Idempotency::Conflict,
-                (_, Some(status), content_type, body) => {
-                    Idempotency::Replay { status, content_type: content_type.unwrap_or_default(), body: body.unwrap_or_default() }
-                }
+                (_, Some(status), content_type, location, body) => Idempotency::Replay(Answer {
+                    status,
+                    content_type: content_type.unwrap_or_default(),
+                    location,
+                    body: body.unwrap_or_default(),
+                }),
                 (_, None, ..) => Idempotency::InProgress,
             }
         };
@@ -44,9 +57,10 @@ impl Store {
     }
 
     /// Keeps the answer for those who ask again. Nothing happens when the key has expired meanwhile.
-    pub async fn finish_idempotent(&self, key: &str, status: u16, content_type: &str, body: &[u8]) -> Result<(), StoreError> {
-        let sql = "UPDATE idempotency SET status = ?2, content_type = ?3, body = ?4 WHERE key = ?1 AND status IS NULL";
-        sqlx::query(sql).bind(key).bind(status).bind(content_type).bind(body).execute(&self.write).await?;
+    pub async fn finish_idempotent(&self, key: &str, answer: &Answer) -> Result<(), StoreError> {
+        let sql = "UPDATE idempotency SET status = ?2, content_type = ?3, location = ?4, body = ?5 WHERE key = ?1 AND status IS NULL";
+        let query = sqlx::query(sql).bind(key).bind(answer.status).bind(&answer.content_type).bind(&answer.location).bind(&answer.body);
+        query.execute(&self.write).await?;
         Ok(())
     }
 

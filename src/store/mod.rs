@@ -32,7 +32,7 @@ use sqlx::{QueryBuilder, Sqlite, Transaction};
 use utoipa::ToSchema;
 
 pub use error::StoreError;
-pub use idempotency::Idempotency;
+pub use idempotency::{Answer, Idempotency};
 pub use outbox::{IndexJob, IndexKind, IndexOp};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");

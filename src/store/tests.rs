@@ -71,14 +71,15 @@ async fn everything_is_there_after_reopening() -> Result<(), StoreError> {
     store.put_catalogue(&[item("D-1", 39.9)], false).await?;
     store.record_triage("01J", "2025-01-01T00:00:00Z", "何时发货", "{\"id\":\"01J\"}").await?;
     store.idempotent("key", "hash", 7).await?;
-    store.finish_idempotent("key", 201, "application/json", b"{}").await?;
+    let kept = Answer { status: 201, content_type: "application/json".into(), location: Some("/v1/x".into()), body: b"{}".to_vec() };
+    store.finish_idempotent("key", &kept).await?;
 
     let store = reopened(&dir, store).await;
     assert_eq!(store.article("kb-1").await?, Some(article("kb-1", "何时发货")));
     assert_eq!(store.tickets(&["T-1".into()]).await?, [full]);
     assert_eq!(store.catalogue().await?, [item("D-1", 39.9)]);
     assert_eq!(store.triage("01J").await?.as_deref(), Some("{\"id\":\"01J\"}"));
-    let replay = Idempotency::Replay { status: 201, content_type: "application/json".into(), body: b"{}".to_vec() };
+    let replay = Idempotency::Replay(kept);
     assert_eq!(store.idempotent("key", "hash", 9).await?, replay);
     assert_eq!(jobs(&store, IndexKind::Ticket).await, [("T-1".to_owned(), IndexOp::Upsert)]);
     store.health().await
@@ -219,9 +220,10 @@ async fn a_key_is_reserved_answered_refused_and_expires() -> Result<(), StoreErr
     assert_eq!(store.idempotent("k", "other", 101).await?, Idempotency::Conflict);
     store.abandon_idempotent("k").await?;
     assert_eq!(store.idempotent("k", "h", 102).await?, Idempotency::New);
-    store.finish_idempotent("k", 200, "text/plain", &[0, 255]).await?;
+    let kept = Answer { status: 200, content_type: "text/plain".into(), location: None, body: vec![0, 255] };
+    store.finish_idempotent("k", &kept).await?;
     store.abandon_idempotent("k").await?;
-    let replay = Idempotency::Replay { status: 200, content_type: "text/plain".into(), body: vec![0, 255] };
+    let replay = Idempotency::Replay(kept);
     assert_eq!(store.idempotent("k", "h", 103).await?, replay);
     assert_eq!(store.expire_idempotent(102).await?, 0);
     assert_eq!(store.expire_idempotent(103).await?, 1);

@@ -48,6 +48,7 @@ CREATE TABLE idempotency (
     created_at   INTEGER NOT NULL,
     status       INTEGER,
     content_type TEXT,
+    location     TEXT,
     body         BLOB
 ) STRICT;
 
