@@ -1,7 +1,7 @@
 //! The encoder's threads, behind one bounded queue, batching by tokens.
 //!
 //! A thread a core, and each forward pass on one core. candle would spread one pass over all cores by a pool of threads that spin at a
-//! barrier after each product: 5 ms instead of 9 for a lone message on two idle cores, and half a second when another process wants a
+//! barrier after each product: 5 ms instead of 8 for a lone message on two idle cores, and half a second when another process wants a
 //! core too. So the program starts with `CANDLE_NUM_THREADS=1` (see `cli::main`), and texts, not products, are what runs side by side.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
