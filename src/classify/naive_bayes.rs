@@ -55,15 +55,6 @@ impl NaiveBayes {
         let log_prior = counts.iter().map(|&n| (n as f64 / total).ln()).collect();
         Ok(NaiveBayes { log_prior, log_likelihood })
     }
-
-    /// `ln P(label) + ln P(row | label)` for each label, not normalised.
-    pub fn joint(&self, row: &SparseRow) -> Vec<f64> {
-        self.log_prior
-            .iter()
-            .zip(&self.log_likelihood)
-            .map(|(prior, likelihood)| prior + row.iter().map(|&(c, v)| f64::from(v) * likelihood[c as usize]).sum::<f64>())
-            .collect()
-    }
 }
 
 #[cfg(test)]

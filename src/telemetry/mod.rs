@@ -2,6 +2,8 @@
 //!
 //! A leaf: every room may count, none is known here.
 
+use std::io::IsTerminal;
+
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 /// Every metric of the program; its name, kind and meaning stand in [`Metric::TABLE`] and nowhere else.
@@ -78,7 +80,11 @@ pub fn install_metrics() -> Result<PrometheusHandle, String> {
 pub fn install_log(level: &str, json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{level},qdrant_edge=error,sqlx=warn")));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     // A second installation (tests) is not an error.
     let _ = if json { log.json().try_init() } else { log.compact().try_init() };
 }
