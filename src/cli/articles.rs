@@ -34,7 +34,7 @@ impl Articles {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let Action::Import { file, replace } = self.action;
         let rows: Vec<Article> = read_jsonl(&file)?;
-        rows.iter().try_for_each(Article::check).map_err(anyhow::Error::msg)?;
+        rows.iter().try_for_each(Article::check)?;
         let config = global.start(Some(&self.folder))?;
         runtime()?.block_on(async {
             let app = App::open(&config).await?;

@@ -26,19 +26,30 @@ impl Article {
     /// Whether the article can be kept and found.
     ///
     /// # Errors
-    /// What is wrong with it, for people.
-    pub fn check(&self) -> Result<(), String> {
-        check_id(&self.id)?;
+    /// The first thing that is wrong with it.
+    pub fn check(&self) -> Result<(), ArticleFault> {
+        check_id(&self.id).map_err(ArticleFault::Id)?;
         for (field, text) in [("question", &self.question), ("answer", &self.answer)] {
             if text.trim().is_empty() {
-                return Err(format!("article {:?}: `{field}` holds nothing but white space", self.id));
+                return Err(ArticleFault::Empty { id: self.id.clone(), field });
             }
             if text.chars().count() > Self::MOST_CHARS {
-                return Err(format!("article {:?}: `{field}` has more than {} characters", self.id, Self::MOST_CHARS));
+                return Err(ArticleFault::TooLong { id: self.id.clone(), field });
             }
         }
         Ok(())
     }
+}
+
+/// Why an article cannot be kept; the texts are for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArticleFault {
+    #[error("{0}")]
+    Id(String),
+    #[error("article {id:?}: `{field}` holds nothing but white space")]
+    Empty { id: String, field: &'static str },
+    #[error("article {id:?}: `{field}` has more than {} characters", Article::MOST_CHARS)]
+    TooLong { id: String, field: &'static str },
 }
 
 /// Whether an id can be stored, shown and put into a path.

@@ -6,7 +6,7 @@
 mod knowledge;
 mod triage;
 
-pub use knowledge::{Article, CatalogueItem, SearchFilter, TicketRecord, TicketState, check_id};
+pub use knowledge::{Article, ArticleFault, CatalogueItem, SearchFilter, TicketRecord, TicketState, check_id};
 pub use triage::{
     Action, Decision, Entity, EntityType, Evidence, Intent, IntentScore, Path, Product, Reason, Reply, ScoredArticle, ScoredTicket,
     Timings, Triage, Versions,

@@ -4,7 +4,6 @@
 //! barrier after each product: 5 ms instead of 8 for a lone message on two idle cores, and half a second when another process wants a
 //! core too. So the program starts with `CANDLE_NUM_THREADS=1` (see `cli::main`), and texts, not products, are what runs side by side.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +34,6 @@ pub struct EncoderWorker {
     name: Arc<str>,
     encoder: Arc<Encoder>,
     jobs: mpsc::Sender<Job>,
-    waiting: Arc<AtomicUsize>,
     config: WorkerConfig,
 }
 
@@ -47,13 +45,12 @@ impl EncoderWorker {
     pub fn start(name: &str, encoder: Encoder, config: WorkerConfig) -> Result<Self, EncodeError> {
         let encoder = Arc::new(encoder);
         let (jobs, queue) = mpsc::channel(config.queue.max(1));
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let worker = EncoderWorker { name: name.into(), encoder: Arc::clone(&encoder), jobs, waiting: Arc::clone(&waiting), config };
+        let worker = EncoderWorker { name: name.into(), encoder: Arc::clone(&encoder), jobs, config };
         let queue = Arc::new(Mutex::new(queue));
         // As many as rayon would use: RAYON_NUM_THREADS bounds both.
         let threads = rayon::current_num_threads().max(1);
         for number in 0..threads {
-            let share = Share { queue: Arc::clone(&queue), waiting: Arc::clone(&waiting), threads, batch_tokens: config.batch_tokens };
+            let share = Share { queue: Arc::clone(&queue), threads, batch_tokens: config.batch_tokens };
             let encoder = Arc::clone(&encoder);
             std::thread::Builder::new()
                 .name(format!("encoder-{number}"))
@@ -65,19 +62,15 @@ impl EncoderWorker {
 
     /// Texts that wait now.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.jobs.max_capacity() - self.jobs.capacity()
     }
 
     fn submit(&self, text: &str, role: Role) -> Result<oneshot::Receiver<Result<Vec<f32>, EncodeError>>, EncodeError> {
         let tokens = self.encoder.tokenize(text, role)?;
         let (answer, receiver) = oneshot::channel();
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.jobs.try_send(Job { tokens, answer }).map_err(|e| {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            match e {
-                mpsc::error::TrySendError::Full(_) => EncodeError::Overloaded { capacity: self.config.queue },
-                mpsc::error::TrySendError::Closed(_) => EncodeError::Stopped,
-            }
+        self.jobs.try_send(Job { tokens, answer }).map_err(|e| match e {
+            mpsc::error::TrySendError::Full(_) => EncodeError::Overloaded { capacity: self.config.queue },
+            mpsc::error::TrySendError::Closed(_) => EncodeError::Stopped,
         })?;
         Ok(receiver)
     }
@@ -122,7 +115,6 @@ impl SentenceEncoder for EncoderWorker {
 /// What a thread has of the queue.
 struct Share {
     queue: Arc<Mutex<mpsc::Receiver<Job>>>,
-    waiting: Arc<AtomicUsize>,
     threads: usize,
     batch_tokens: usize,
 }
@@ -141,7 +133,6 @@ impl Share {
             tokens += next.tokens.len();
             batch.push(next);
         }
-        self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
         Some(batch)
     }
 }

@@ -7,10 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{Body, Json, Params, PathId, check_id, parse_lang, parse_rows};
+use super::extract::{Body, Json, Params, PathId, parse_lang, parse_rows};
 use super::problem::{Code, Problem, ProblemBody};
 use super::{Service, Shared};
-use crate::domain::{Article, Lang};
+use crate::domain::{Article, ArticleFault, Lang};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -152,8 +152,14 @@ async fn store(service: &Service, article: &Article) -> Result<bool, Problem> {
 }
 
 fn check(article: &Article) -> Result<(), Problem> {
-    check_id(&article.id)?;
-    article.check().map_err(|e| Problem::new(if e.contains("white space") { Code::EmptyText } else { Code::TextTooLong }, e))
+    article.check().map_err(|fault| {
+        let code = match fault {
+            ArticleFault::Id(_) => Code::InvalidId,
+            ArticleFault::Empty { .. } => Code::EmptyText,
+            ArticleFault::TooLong { .. } => Code::TextTooLong,
+        };
+        Problem::new(code, fault.to_string())
+    })
 }
 
 fn missing(id: &str) -> Problem {
