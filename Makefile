@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/fenzhen-target
 FENZHEN := $(CARGO_TARGET_DIR)/release/fenzhen
 VENV := $(HOME)/.cache/fenzhen-venv
 
-.PHONY: help run test build models train bench eval fmt lint doc deny snapshots clean
+.PHONY: help run test build models train bench eval public fmt lint doc deny snapshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
@@ -34,6 +34,9 @@ train: models ## train the shipped models anew (classifier, then gate)
 
 eval: build ## figures of the shipped classifier, into eval/report
 	$(FENZHEN) eval intents --out eval/report
+
+public: models ## train and measure on the public sets in DATA (hours on two cores; finished sets are kept)
+	$(FENZHEN) eval public --data $(DATA)
 
 $(VENV)/done: eval/peers/requirements.txt
 	python3 -m venv $(VENV)

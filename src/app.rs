@@ -7,22 +7,27 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 
-use crate::classify::SparseClassifier;
+use crate::classify::{Cascade, SHIPPED_CARD, SHIPPED_META, SHIPPED_NAME};
 use crate::config::{self, Config};
 use crate::corpus::shipped;
 use crate::decide::{GateArtefact, Policy};
+use crate::domain::Mode;
 use crate::embed::{Arithmetic, Encoder, EncoderWorker, SentenceEncoder, WorkerConfig};
-use crate::models::{ENCODER_FILE, ModelStore, TOKENIZER_FILE};
-use crate::pipeline::{IndexProgress, Knowledge, Pipeline, Shelf};
+use crate::models::registry::{CLASSIFIER, Card, Shipped};
+use crate::models::{Artefact, ENCODER_FILE, ModelStore, Registry, TOKENIZER_FILE};
+use crate::pipeline::{Follower, IndexProgress, IntentModel, Knowledge, Pipeline, Shelf};
 use crate::retrieve::{EdgeIndex, IndexStamp, RetrieveError, TicketIndex};
 use crate::store::{IndexKind, Store};
 use crate::text::TEXT_VERSION;
+use crate::train::TrainingEncoder;
 
 /// Everything that a command needs to triage.
 pub struct App {
     pub pipeline: Arc<Pipeline>,
     pub articles: Arc<Knowledge>,
     pub tickets: Arc<Knowledge>,
+    /// Keeps the pipeline's lineup at the registry's aliases.
+    pub models: Arc<Follower>,
     /// Indexes that were of another version or broken, and have to be filled again.
     stale: Vec<Arc<Knowledge>>,
 }
@@ -56,26 +61,28 @@ impl App {
         // Each of these takes a tenth of a second or more, and none needs another.
         let models = config.clone();
         let encoder = tokio::task::spawn_blocking(move || open_encoder(&models));
-        let classifier = config.classifier.artefact.clone();
-        let classifier = tokio::task::spawn_blocking(move || {
+        let (registry, configured) = (open_registry(config)?, config.classifier.artefact.clone());
+        let arithmetic = arithmetic(config.encoder.arithmetic);
+        let models = tokio::task::spawn_blocking(move || {
             crate::text::warm_up();
-            match &classifier {
-                Some(dir) => SparseClassifier::load(dir).with_context(|| format!("the classifier in {}", dir.display())),
-                None => SparseClassifier::shipped().map_err(Into::into),
-            }
+            let load = move |artefact: Option<&Artefact>| match artefact {
+                Some(artefact) => load_artefact(artefact, arithmetic),
+                None => load_unregistered(configured.as_deref(), arithmetic),
+            };
+            Follower::open(registry, SHIPPED_NAME, Box::new(load))
         });
         let store = Store::open(&data.join("fenzhen.db")).await?;
         let items = store.catalogue().await?;
         let shelf = tokio::task::spawn_blocking(move || Shelf::stock(&items));
         let policy = read_policy(config.gate.policy.as_deref())?;
-        let (encoder, classifier, shelf) = (encoder.await??, classifier.await??, shelf.await??);
+        let (encoder, models, shelf) = (encoder.await??, models.await??, shelf.await??);
 
         let stamp = IndexStamp { encoder: encoder.name().to_owned(), dim: encoder.dimension(), text_version: TEXT_VERSION };
         let (articles, fresh_articles) = open_index(&data.join("index/articles"), &stamp)?;
         let (tickets, fresh_tickets) = open_index(&data.join("index/tickets"), &stamp)?;
         let encoder: Arc<dyn SentenceEncoder> = Arc::new(encoder);
         let pipeline = Arc::new(Pipeline {
-            classifier: Arc::new(classifier),
+            lineup: models.lineup(),
             encoder: Arc::clone(&encoder),
             tickets: Arc::clone(&tickets),
             articles: Arc::clone(&articles),
@@ -85,10 +92,11 @@ impl App {
             gate,
             article_count: config.retrieve.articles,
         });
+        pipeline.lineup.attach(Arc::clone(&encoder), tokio::runtime::Handle::current());
         let articles = Arc::new(Knowledge::new(IndexKind::Article, store.clone(), Arc::clone(&encoder), articles));
         let tickets = Arc::new(Knowledge::new(IndexKind::Ticket, store, encoder, tickets));
         let stale = [(fresh_articles, &articles), (fresh_tickets, &tickets)].into_iter().filter(|f| f.0).map(|f| Arc::clone(f.1)).collect();
-        Ok(App { pipeline, articles, tickets, stale })
+        Ok(App { pipeline, articles, tickets, models: Arc::new(models), stale })
     }
 
     /// Brings the indexes up to the records: what a crash left over, and whole indexes that were made by another version.
@@ -124,6 +132,51 @@ impl App {
     }
 }
 
+/// The trained models, with the classifier that is served without any of them as version `shipped`.
+///
+/// # Errors
+/// A configured artefact that is none.
+pub fn open_registry(config: &Config) -> anyhow::Result<Registry> {
+    let shipped = match &config.classifier.artefact {
+        Some(dir) => {
+            // Read by people only: an artefact without it is served as well.
+            let readme = std::fs::read_to_string(dir.join("README.md")).unwrap_or_default();
+            let mut card = Card::read(dir).context("classifier.artefact")?;
+            // Whatever it calls itself, it stands in the place of the shipped one.
+            card.name = SHIPPED_NAME.to_owned();
+            Shipped { card, origin: dir.display().to_string(), readme }
+        }
+        None => {
+            let card = Card::parse(SHIPPED_META).map_err(anyhow::Error::msg)?;
+            Shipped { card, origin: "built into the program".into(), readme: SHIPPED_CARD.into() }
+        }
+    };
+    Ok(Registry::open(&config.models.registry).with_shipped(shipped))
+}
+
+/// Loads a version of the registry, whichever engine it is of.
+///
+/// # Errors
+/// Why this program cannot serve it.
+pub fn load_artefact(artefact: &Artefact, arithmetic: Arithmetic) -> Result<Arc<IntentModel>, String> {
+    if artefact.kind != CLASSIFIER {
+        return Err(format!("it is a model of kind {:?}, which this program does not know", artefact.kind));
+    }
+    let classifier = Cascade::load(&artefact.path).map_err(|e| e.to_string())?;
+    ready(classifier.named(artefact.to_string()), arithmetic)
+}
+
+/// The classifier of the configuration, or the shipped one.
+fn load_unregistered(configured: Option<&Path>, arithmetic: Arithmetic) -> Result<Arc<IntentModel>, String> {
+    let place = configured.map(|dir| format!("{}: ", dir.display())).unwrap_or_default();
+    let classifier = configured.map_or_else(Cascade::shipped, Cascade::load).map_err(|e| format!("{place}{e}"))?;
+    ready(classifier, arithmetic)
+}
+
+fn ready(classifier: Cascade, arithmetic: Arithmetic) -> Result<Arc<IntentModel>, String> {
+    IntentModel::new(Arc::new(classifier), arithmetic).map(Arc::new).map_err(|e| format!("its branch: {e}"))
+}
+
 /// The encoder that the configuration names, verified, on its thread.
 ///
 /// # Errors
@@ -140,7 +193,29 @@ pub fn open_encoder(config: &Config) -> anyhow::Result<EncoderWorker> {
     Ok(worker)
 }
 
-fn arithmetic(setting: config::Arithmetic) -> Arithmetic {
+/// The encoder that the configuration names, for training on its trunk.
+///
+/// # Errors
+/// A missing or damaged model.
+pub fn open_training_encoder(config: &Config) -> anyhow::Result<TrainingEncoder> {
+    let name = config.encoder.model.clone();
+    let (dir, _) = ModelStore::new(config.models.cache.join("models")).verify(&name)?;
+    let weights = dir.join(ENCODER_FILE);
+    let encoder = Encoder::load(&weights, &dir.join(TOKENIZER_FILE), Arithmetic::Float)?;
+    Ok(TrainingEncoder { encoder, weights, name })
+}
+
+/// The mode of requests that name none.
+pub fn mode(setting: config::Mode) -> Mode {
+    match setting {
+        config::Mode::Fast => Mode::Fast,
+        config::Mode::Full => Mode::Full,
+        config::Mode::Auto => Mode::Auto,
+    }
+}
+
+/// The encoder's arithmetic as the configuration names it.
+pub fn arithmetic(setting: config::Arithmetic) -> Arithmetic {
     match setting {
         config::Arithmetic::Auto => Arithmetic::Auto,
         config::Arithmetic::Int8 => Arithmetic::Int8,

@@ -16,6 +16,24 @@ pub struct Scores {
     /// Share of rows answered, and right among them, at the threshold chosen on validation for 95 % precision.
     pub coverage_at_95: f64,
     pub precision_at_95: f64,
+    /// Rows outside of all labels in the set; where there are some, how well the detector tells them from the others.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub outside: usize,
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub scope_auroc: f64,
+    /// Share of them found when 5 % of the others are rejected.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub scope_recall_5: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn is_nought(v: &f64) -> bool {
+    *v == 0.0
 }
 
 /// A prediction: probability of the most probable label, whether it was right.
@@ -42,39 +60,53 @@ pub struct RiskPoint {
     pub threshold: f64,
 }
 
-/// Risk at each tenth of coverage, the surest answers first.
-pub fn risk_coverage(outcomes: &[Outcome]) -> Vec<RiskPoint> {
+/// Risk at `points` equal steps of coverage, the surest answers first; a set with fewer rows has a point a row.
+pub fn risk_coverage(outcomes: &[Outcome], points: usize) -> Vec<RiskPoint> {
     let mut sorted = outcomes.to_vec();
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-    (1..=10)
-        .filter_map(|tenth| {
-            let n = (sorted.len() * tenth).div_ceil(10);
-            let threshold = sorted.get(n.checked_sub(1)?)?.0;
-            let wrong = sorted[..n].iter().filter(|o| !o.1).count();
-            Some(RiskPoint { coverage: n as f64 / sorted.len() as f64, risk: wrong as f64 / n as f64, threshold })
-        })
-        .collect()
-}
-
-/// The smallest threshold above which the answers' precision is at least `precision`, by the lower end of Wilson's interval
-/// (one-sided 90 %); `None` where no threshold holds that.
-pub fn threshold_for_precision(outcomes: &[Outcome], precision: f64) -> Option<f64> {
-    let mut sorted = outcomes.to_vec();
-    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut right = 0;
-    let mut found = None;
-    for (at, outcome) in sorted.iter().enumerate() {
-        right += usize::from(outcome.1);
-        let tied = sorted.get(at + 1).is_some_and(|next| next.0 == outcome.0);
-        if !tied && wilson_lower_bound(right, at + 1, Z_90) >= precision {
-            found = Some(outcome.0);
+    let mut wrong = 0;
+    let mut curve = Vec::new();
+    for (at, &(threshold, right)) in sorted.iter().enumerate() {
+        wrong += usize::from(!right);
+        let n = at + 1;
+        // The row that completes a step.
+        if n * points / sorted.len() > at * points / sorted.len() {
+            curve.push(RiskPoint { coverage: n as f64 / sorted.len() as f64, risk: wrong as f64 / n as f64, threshold });
         }
     }
-    found
+    curve
 }
 
-/// One-sided 90 % quantile of the normal distribution.
-const Z_90: f64 = 1.281_551_565_544_6;
+/// Area under the ROC curve: the probability that a row outside gets a greater value than one inside, ties counting half.
+/// 0.5 where one of the two is empty.
+pub fn auroc(inside: &[f64], outside: &[f64]) -> f64 {
+    if inside.is_empty() || outside.is_empty() {
+        return 0.5;
+    }
+    let mut all: Vec<(f64, bool)> = inside.iter().map(|&v| (v, false)).chain(outside.iter().map(|&v| (v, true))).collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut below, mut wins) = (0.0, 0.0);
+    for tied in all.chunk_by(|a, b| a.0 == b.0) {
+        let of_outside = tied.iter().filter(|t| t.1).count() as f64;
+        let of_inside = tied.len() as f64 - of_outside;
+        wins += of_outside * (below + of_inside / 2.0);
+        below += of_inside;
+    }
+    wins / (inside.len() as f64 * outside.len() as f64)
+}
+
+/// Share of the rows outside that are found when at most `share` of those inside are rejected, and the value from which on.
+pub fn recall_at_false_rejection(inside: &[f64], outside: &[f64], share: f64) -> (f64, f64) {
+    let mut sorted = inside.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let allowed = (inside.len() as f64 * share) as usize;
+    let threshold = sorted.get(allowed).copied().unwrap_or(f64::NEG_INFINITY);
+    let found = outside.iter().filter(|v| **v > threshold).count();
+    (found as f64 / outside.len().max(1) as f64, threshold)
+}
+
+/// Two-sided 95 % quantile of the normal distribution.
+pub const Z_95: f64 = 1.959_963_984_540_054;
 
 /// Lower end of Wilson's score interval for `right` of `n`.
 pub fn wilson_lower_bound(right: usize, n: usize, z: f64) -> f64 {
@@ -102,11 +134,17 @@ impl Scores {
         Scores {
             n: labels.len(),
             accuracy: outcomes.iter().filter(|o| o.1).count() as f64 / n,
-            macro_f1: macro_f1(distributions, labels),
+            macro_f1: macro_f1(
+                distributions.first().map_or(0, Vec::len),
+                labels.iter().copied().zip(distributions.iter().map(|d| argmax(d))),
+            ),
             ece: expected_calibration_error(&outcomes, 15),
             brier,
             coverage_at_95: answered.len() as f64 / n,
             precision_at_95: answered.iter().filter(|o| o.1).count() as f64 / answered.len().max(1) as f64,
+            outside: 0,
+            scope_auroc: 0.0,
+            scope_recall_5: 0.0,
         }
     }
 }
@@ -121,17 +159,50 @@ pub fn argmax(values: &[f64]) -> usize {
     values.iter().enumerate().fold(0, |best, (i, v)| if *v > values[best] { i } else { best })
 }
 
-fn macro_f1(distributions: &[Vec<f64>], labels: &[usize]) -> f64 {
-    let classes = distributions.first().map_or(0, Vec::len);
-    let mut counts = vec![(0usize, 0usize, 0usize); classes];
-    for (d, &label) in distributions.iter().zip(labels) {
-        let predicted = argmax(d);
-        counts[predicted].1 += 1;
-        counts[label].2 += 1;
-        counts[label].0 += usize::from(predicted == label);
+/// How often a label was right, said and both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LabelCounts {
+    /// Rows of the label that were predicted as it.
+    pub hit: usize,
+    /// Rows predicted as the label.
+    pub said: usize,
+    /// Rows of the label.
+    pub is: usize,
+}
+
+impl LabelCounts {
+    /// `None` where the label was never said.
+    pub fn precision(self) -> Option<f64> {
+        (self.said > 0).then(|| self.hit as f64 / self.said as f64)
     }
-    let present: Vec<f64> = counts.iter().filter(|c| c.2 > 0).map(|&(hit, said, is)| 2.0 * hit as f64 / (said + is) as f64).collect();
-    present.iter().sum::<f64>() / present.len().max(1) as f64
+
+    /// `None` where no row has the label.
+    pub fn recall(self) -> Option<f64> {
+        (self.is > 0).then(|| self.hit as f64 / self.is as f64)
+    }
+
+    /// Harmonic mean of precision and recall; 0 where nothing was hit.
+    pub fn f1(self) -> f64 {
+        2.0 * self.hit as f64 / (self.said + self.is).max(1) as f64
+    }
+}
+
+/// Counts of `labels` labels over pairs of (label, predicted).
+pub fn label_counts(labels: usize, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<LabelCounts> {
+    let mut counts = vec![LabelCounts::default(); labels];
+    for (label, predicted) in pairs {
+        counts[label].is += 1;
+        counts[predicted].said += 1;
+        counts[label].hit += usize::from(label == predicted);
+    }
+    counts
+}
+
+/// Mean F1 of the labels that occur, over pairs of (label, predicted).
+pub fn macro_f1(labels: usize, pairs: impl Iterator<Item = (usize, usize)>) -> f64 {
+    let counts = label_counts(labels, pairs);
+    let present = counts.iter().filter(|c| c.is > 0);
+    present.clone().map(|c| c.f1()).sum::<f64>() / present.count().max(1) as f64
 }
 
 #[cfg(test)]
@@ -148,13 +219,22 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_holds_its_precision_with_confidence_or_is_none() {
-        let outcomes: Vec<Outcome> = (0..1000).map(|i| (1.0 - f64::from(i) / 1000.0, i < 500 || i % 2 == 0)).collect();
-        let t = threshold_for_precision(&outcomes, 0.95).unwrap();
-        let above: Vec<_> = outcomes.iter().filter(|o| o.0 >= t).collect();
-        let precision = above.iter().filter(|o| o.1).count() as f64 / above.len() as f64;
-        assert!((0.95..0.98).contains(&precision), "{precision}");
-        assert_eq!(threshold_for_precision(&[(0.9, true), (0.8, true)], 0.95), None);
+    fn outside_is_found_by_rank() {
+        assert_eq!(auroc(&[0.1, 0.2], &[0.3, 0.4]), 1.0);
+        assert_eq!(auroc(&[0.1, 0.3], &[0.3]), 0.75);
+        assert_eq!(auroc(&[], &[0.3]), 0.5);
+        let inside: Vec<f64> = (0..100).map(|i| f64::from(i) / 100.0).collect();
+        assert_eq!(recall_at_false_rejection(&inside, &[0.5, 0.945, 0.97, 0.99], 0.05), (0.75, 0.94));
+    }
+
+    #[test]
+    fn risk_grows_with_coverage_in_as_many_steps_as_asked_for() {
+        let outcomes = [(0.9, true), (0.5, false), (0.8, true), (0.6, false)];
+        let points = |steps| risk_coverage(&outcomes, steps).iter().map(|p| (p.coverage, p.risk, p.threshold)).collect::<Vec<_>>();
+        assert_eq!(points(2), [(0.5, 0.0, 0.8), (1.0, 0.5, 0.5)]);
+        assert_eq!(points(100).len(), 4);
+        assert_eq!(points(3), [(0.5, 0.0, 0.8), (0.75, 1.0 / 3.0, 0.6), (1.0, 0.5, 0.5)]);
+        assert!(risk_coverage(&[], 10).is_empty());
     }
 
     #[test]

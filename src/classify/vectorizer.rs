@@ -11,7 +11,7 @@ pub type SparseRow = Vec<(u32, f32)>;
 
 /// A fitted vocabulary with inverse document frequencies.
 ///
-/// Value of a feature: count times `ln((1 + n) / (1 + df)) + 1`, then rows are scaled to length 1; scikit-learn's
+/// Value of a feature: count (or `1 + ln(count)`) times `ln((1 + n) / (1 + df)) + 1`, then rows are scaled to length 1; scikit-learn's
 /// `TfidfVectorizer` with its defaults does the same.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vectorizer {
@@ -19,12 +19,14 @@ pub struct Vectorizer {
     /// Features in the order of their columns, which is that of their bytes.
     pub vocabulary: Vec<Box<str>>,
     pub idf: Vec<f32>,
+    /// Counts enter as `1 + ln(count)`.
+    pub sublinear: bool,
     columns: FxHashMap<Box<str>, u32>,
 }
 
 impl Vectorizer {
     /// Learns the vocabulary of normalised texts; features in fewer than `min_df` of them are left out.
-    pub fn fit<'a>(config: FeatureConfig, texts: impl Iterator<Item = &'a str>, min_df: usize) -> Self {
+    pub fn fit<'a>(config: FeatureConfig, texts: impl Iterator<Item = &'a str>, min_df: usize, sublinear: bool) -> Self {
         // Ordered, so that the artefact is the same at every training.
         let mut document_frequency: BTreeMap<Box<str>, (u32, u32)> = BTreeMap::new();
         let mut scratch = Features::default();
@@ -43,12 +45,12 @@ impl Vectorizer {
         let kept = document_frequency.into_iter().filter(|(_, (df, _))| *df as usize >= min_df);
         let (vocabulary, idf) =
             kept.map(|(f, (df, _))| (f, ((1.0 + f64::from(documents)) / (1.0 + f64::from(df))).ln() as f32 + 1.0)).unzip();
-        Self::from_parts(config, vocabulary, idf)
+        Self::from_parts(config, vocabulary, idf, sublinear)
     }
 
-    pub fn from_parts(config: FeatureConfig, vocabulary: Vec<Box<str>>, idf: Vec<f32>) -> Self {
+    pub fn from_parts(config: FeatureConfig, vocabulary: Vec<Box<str>>, idf: Vec<f32>, sublinear: bool) -> Self {
         let columns = vocabulary.iter().enumerate().map(|(i, f)| (f.clone(), i as u32)).collect();
-        Vectorizer { config, vocabulary, idf, columns }
+        Vectorizer { config, vocabulary, idf, sublinear, columns }
     }
 
     /// The row of a normalised text. Features outside the vocabulary do not count.
@@ -60,7 +62,8 @@ impl Vectorizer {
             }
         });
         hits.sort_unstable();
-        let mut row: SparseRow = hits.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as f32 * self.idf[run[0] as usize])).collect();
+        let weight = |n: usize| if n > 1 && self.sublinear { 1.0 + (n as f32).ln() } else { n as f32 };
+        let mut row: SparseRow = hits.chunk_by(|a, b| a == b).map(|run| (run[0], weight(run.len()) * self.idf[run[0] as usize])).collect();
         let norm = row.iter().map(|(_, v)| v * v).sum::<f32>().sqrt();
         if norm > 0.0 {
             row.iter_mut().for_each(|(_, v)| *v /= norm);
@@ -77,7 +80,7 @@ mod tests {
     fn rows_have_length_one_and_rare_features_weigh_more() {
         let texts = ["my parcel is late", "my parcel is lost", "my refund"];
         let config = FeatureConfig { latin_ngram_max: 0, word_pairs: false, ..Default::default() };
-        let v = Vectorizer::fit(config, texts.into_iter(), 1);
+        let v = Vectorizer::fit(config, texts.into_iter(), 1, false);
         let row = v.transform(&mut Features::default(), "my refund unknownword");
         let norm: f32 = row.iter().map(|(_, x)| x * x).sum();
         assert!((norm - 1.0).abs() < 1e-6);

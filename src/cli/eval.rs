@@ -3,17 +3,25 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use futures_util::{StreamExt, TryStreamExt};
 
 use super::Global;
-use super::output::{DIM, line, paint};
-use crate::classify::{Classifier, SparseClassifier};
+use super::output::{DIM, STRONG, bar, line, paint};
+use super::runtime;
+use super::triage::ModeArgument;
+use crate::app::open_encoder;
+use crate::classify::{Cascade, Classifier, Encoding};
 use crate::corpus::{Example, read_jsonl, shipped};
-use crate::domain::Lang;
-use crate::eval::evaluate_intents;
-use crate::pipeline::Shelf;
+use crate::domain::{Lang, Mode};
+use crate::eval::{
+    Comparison, Difference, Disagreement, Header, Metrics, compare, markdown, p_value, percent, points, predict, read_predictions, short,
+    thousands, write_report,
+};
+use crate::pipeline::{IntentModel, Shelf};
 use crate::text::{detect, normalize};
 
 #[derive(Debug, Args)]
@@ -24,8 +32,16 @@ pub(super) struct Eval {
 
 #[derive(Debug, Subcommand)]
 enum Suite {
-    /// The intent classifier on labelled messages: accuracy, macro-F1, per-intent table, ECE, risk-coverage, confusions
+    /// The intent classifier on labelled messages: accuracy, calibration, coverage, out of scope, confusions, worst errors, intents
     Intents(Intents),
+    /// Cross-validation of a recipe: each part of the training rows held out once
+    Cross(super::study::Cross),
+    /// Learning curve of a recipe: would more training rows help?
+    Curve(super::study::Curve),
+    /// Public sets of labelled messages: trains on each and measures its test rows (training/public.toml)
+    Public(super::public::Public),
+    /// Two reports on the same messages: says whether one classifier is better, or whether it was luck
+    Compare(Compare),
     /// Microseconds a message of the sparse classifier and of the entities, on one thread, as JSON
     Speed {
         /// Messages, one a line
@@ -42,10 +58,13 @@ struct Intents {
     /// Another artefact's folder; the configured one where it is absent
     #[arg(long, value_name = "DIR")]
     artefact: Option<PathBuf>,
+    /// Which path answers: the sparse terms alone, always with the encoder, or the encoder where the sparse terms do not settle it
+    #[arg(long, value_enum, default_value = "full")]
+    mode: ModeArgument,
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
-    /// Write intents.json and intents.md here
+    /// Write the report folder: predictions.jsonl, metrics.json, report.md, report.html
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write the rows of these sets as SVMlight files (train.svm, test.svm), for other libraries to be fitted on the same features
@@ -56,10 +75,28 @@ struct Intents {
     train: PathBuf,
 }
 
+#[derive(Debug, Args)]
+struct Compare {
+    /// Report folder of `eval intents --out`, or its predictions.jsonl
+    a: PathBuf,
+    /// Another, on the same messages
+    b: PathBuf,
+    /// Print everything as JSON, each message that one alone got right included
+    #[arg(long)]
+    json: bool,
+}
+
+/// The precisions whose thresholds a report shows.
+const GOALS: [f64; 2] = [0.9, 0.95];
+
 impl Eval {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let args = match self.suite {
             Suite::Intents(args) => args,
+            Suite::Cross(args) => return args.run(global),
+            Suite::Curve(args) => return args.run(global),
+            Suite::Public(public) => return public.run(global),
+            Suite::Compare(args) => return args.run(),
             Suite::Speed { file } => return speed(&file),
         };
         let artefact = match args.artefact.clone() {
@@ -67,8 +104,8 @@ impl Eval {
             None => global.start(None)?.classifier.artefact,
         };
         let classifier = match artefact {
-            Some(dir) => SparseClassifier::load(&dir)?,
-            None => SparseClassifier::shipped()?,
+            Some(dir) => Cascade::load(&dir)?,
+            None => Cascade::shipped()?,
         };
         let path = if args.data.is_dir() { args.data.join("test.jsonl") } else { args.data.clone() };
         let examples: Vec<Example> = read_jsonl(&path)?;
@@ -79,20 +116,124 @@ impl Eval {
             write_features(&classifier, &examples, &dir.join("test.svm"))?;
             line(&format!("rows of {} and {} in {}", args.train.display(), path.display(), dir.display()))?;
         }
-        let report = evaluate_intents(&classifier, &examples);
-        let json = serde_json::to_string_pretty(&report)?;
-        let markdown = report.markdown();
+        let mode = if classifier.encoding() == Encoding::None { Mode::Fast } else { args.mode.into() };
+        let vectors = match mode {
+            Mode::Fast => None,
+            _ => Some(vectors(&classifier, &examples, global)?),
+        };
+        // In mode auto the fast path answers where it reaches the precision that the shipped policy asks for.
+        let settles = if mode == Mode::Auto { Some(crate::decide::Policy::shipped()?.precision.intent) } else { None };
+        let predictions = predict(&classifier, &examples, vectors.as_deref(), settles);
+        let metrics = Metrics::of(&header(&classifier, &path, mode), &predictions);
         if let Some(dir) = &args.out {
-            std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-            for (name, text) in [("intents.json", &json), ("intents.md", &markdown)] {
-                let path = dir.join(name);
-                std::fs::write(&path, text).with_context(|| path.display().to_string())?;
-            }
+            write_report(dir, &metrics, &predictions)?;
             anstream::eprintln!("{}", paint(DIM, format!("written to {}", dir.display())));
         }
-        line(if args.json { &json } else { markdown.trim_end() })?;
+        let report = if args.json { serde_json::to_string_pretty(&metrics)? } else { markdown(&metrics, &predictions) };
+        line(report.trim_end())?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn header(classifier: &Cascade, data: &Path, mode: Mode) -> Header {
+    let meta = classifier.meta();
+    let shown = |precision: f64| GOALS.iter().any(|goal| (goal - precision).abs() < 1e-9);
+    Header {
+        model: classifier.version().to_owned(),
+        data: data.display().to_string(),
+        date: time::OffsetDateTime::now_utc().date().to_string(),
+        thresholds: meta
+            .full
+            .as_ref()
+            .filter(|_| mode != Mode::Fast)
+            .unwrap_or(&meta.fast)
+            .thresholds
+            .iter()
+            .filter(|t| shown(t.precision))
+            .copied()
+            .collect(),
+        labels: meta.labels.clone(),
+    }
+}
+
+/// The vectors that the classifier's full path wants, by the encoder that serves.
+fn vectors(classifier: &Cascade, examples: &[Example], global: &Global) -> anyhow::Result<Vec<Vec<f32>>> {
+    /// Messages asked for at once: fewer than the encoder's queue holds.
+    const WIDTH: usize = 64;
+    let mut config = global.start(None)?;
+    config.encoder.queue = config.encoder.queue.max(2 * WIDTH);
+    let encoder = open_encoder(&config)?;
+    let model = IntentModel::new(Arc::new(classifier.clone()), crate::app::arithmetic(config.encoder.arithmetic))?;
+    let progress = bar(examples.len() as u64, "encode");
+    let vectors = runtime()?.block_on(async {
+        let encode = |e: &Example| {
+            let text = e.text.clone();
+            let (encoder, model) = (&encoder, &model);
+            async move { model.vector(encoder, &text).await }
+        };
+        let stream = futures_util::stream::iter(examples.iter().map(encode)).buffered(WIDTH);
+        stream.inspect(|_| progress.inc(1)).try_collect::<Vec<_>>().await
+    })?;
+    progress.finish_and_clear();
+    Ok(vectors)
+}
+
+/// Messages shown of those that one alone got right.
+const SHOWN: usize = 10;
+
+impl Compare {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        let found = compare(&read_predictions(&self.a)?, &read_predictions(&self.b)?)?;
+        if self.json {
+            line(&serde_json::to_string_pretty(&found)?)?;
+        } else {
+            self.print(&found)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn print(&self, found: &Comparison) -> anyhow::Result<()> {
+        line(&format!("A  {}\nB  {}\n\n{}\n", self.a.display(), self.b.display(), paint(STRONG, &found.verdict.sentence)))?;
+        line(&paint(DIM, format!("{:18}{:>10}{:>10}{:>10}   {}", "", "A", "B", "B - A", "95 % interval")))?;
+        for (name, part) in &found.scores {
+            let test = part.mcnemar;
+            line(&format!(
+                "{name}, n = {}: {} right in A alone, {} in B alone, {}",
+                thousands(part.n),
+                thousands(test.only_a),
+                thousands(test.only_b),
+                p_value(test.p)
+            ))?;
+            line(&figure("accuracy", part.accuracy, percent, points))?;
+            line(&figure("macro-F1", part.macro_f1, percent, points))?;
+            line(&figure("ECE", part.ece, decimal, decimal))?;
+        }
+        alone("A", &found.only_a)?;
+        alone("B", &found.only_b)
+    }
+}
+
+fn decimal(value: f64) -> String {
+    format!("{value:.3}")
+}
+
+/// A figure of both, as `say` writes it, and the difference, as `differ` does.
+fn figure(name: &str, d: Difference, say: fn(f64) -> String, differ: fn(f64) -> String) -> String {
+    let interval = format!("{} to {}", differ(d.interval.low), differ(d.interval.high));
+    format!("  {name:16}{:>10}{:>10}{:>10}   {interval}", say(d.a), say(d.b), differ(d.difference))
+}
+
+fn alone(who: &str, rows: &[Disagreement]) -> anyhow::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let more = if rows.len() > SHOWN { format!(", {SHOWN} of them (--json prints all)") } else { String::new() };
+    line(&format!("\n{}", paint(STRONG, format!("Right in {who} alone: {}{more}", thousands(rows.len())))))?;
+    for row in rows.iter().take(SHOWN) {
+        let said = paint(DIM, format!("{}, not {} ({})", row.label, row.wrong, percent(row.confidence)));
+        line(&format!("  {:5}  {}  {said}", row.row, short(&row.text, 80)))?;
+    }
+    Ok(())
 }
 
 /// The mean over all messages, the best of ten rounds after one that warms up.
@@ -100,7 +241,7 @@ fn speed(file: &Path) -> anyhow::Result<ExitCode> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let messages: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
     anyhow::ensure!(!messages.is_empty(), "{} holds no message", file.display());
-    let (classifier, shelf) = (SparseClassifier::shipped()?, Shelf::stock(&shipped::catalogue())?);
+    let (classifier, shelf) = (Cascade::shipped()?, Shelf::stock(&shipped::catalogue())?);
     let round = |work: &dyn Fn(&str)| {
         let begin = std::time::Instant::now();
         messages.iter().for_each(|m| work(m));
@@ -109,7 +250,7 @@ fn speed(file: &Path) -> anyhow::Result<ExitCode> {
     let best = |work: &dyn Fn(&str)| (0..11).map(|_| round(work)).skip(1).fold(f64::INFINITY, f64::min);
     let classify = best(&|m| {
         let clean = normalize(m);
-        std::hint::black_box(classifier.classify(&clean, detect(&clean.text).unwrap_or(Lang::Zh), 4));
+        std::hint::black_box(classifier.classify(&clean, detect(&clean.text).unwrap_or(Lang::Zh), None, 4));
     });
     let entities = best(&|m| {
         std::hint::black_box(shelf.tagger.tag(m, &normalize(m)));
@@ -119,7 +260,7 @@ fn speed(file: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// `label column:value ... # lang`, columns from 1 as the format has it.
-fn write_features(classifier: &SparseClassifier, examples: &[Example], path: &Path) -> anyhow::Result<()> {
+fn write_features(classifier: &Cascade, examples: &[Example], path: &Path) -> anyhow::Result<()> {
     let labels = &classifier.meta().labels;
     let mut text = String::new();
     for example in examples {

@@ -8,9 +8,13 @@ mod embed;
 mod eval;
 mod health;
 mod index;
+mod learning;
 mod models;
 mod output;
+mod public;
 mod serve;
+mod service;
+mod study;
 mod train;
 mod triage;
 
@@ -71,13 +75,13 @@ enum Command {
     Eval(eval::Eval),
     /// Print sentence vectors, one JSON array a line
     Embed(embed::Embed),
-    /// Check and describe corpora
+    /// Import, check, split, describe and export labelled data; learn from recorded messages and feedback
     Data(data::Data),
     /// Build and check the search indexes
     Index(index::Index),
     /// Import knowledge-base articles
     Articles(articles::Articles),
-    /// Fetch and check pretrained models
+    /// Fetch pretrained models; list, compare, promote and roll back trained ones
     Models(models::Models),
     /// Show and check the configuration
     Config(config::ConfigCommand),
@@ -114,7 +118,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(command) => command.run(global),
         Command::Eval(command) => command.run(global),
         Command::Embed(command) => command.run(global),
-        Command::Data(command) => command.run(),
+        Command::Data(command) => command.run(global),
         Command::Index(command) => command.run(global),
         Command::Articles(command) => command.run(global),
         Command::Models(command) => command.run(global),

@@ -8,7 +8,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::classify::ArtefactError;
 use crate::config::ConfigError;
-use crate::models::{ModelError, Progress};
+use crate::corpus::CorpusError;
+use crate::eval::{CompareError, PredictionError};
+use crate::models::{ModelError, Progress, RegistryError};
+use crate::pipeline::FollowError;
 use crate::retrieve::RetrieveError;
 use crate::store::StoreError;
 
@@ -73,6 +76,12 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<ModelError>() {
         return Some(e.hint().to_owned());
     }
+    if let Some(e) = error.downcast_ref::<FollowError>() {
+        return Some(e.hint());
+    }
+    if let Some(e) = error.downcast_ref::<RegistryError>() {
+        return Some(e.hint());
+    }
     if let Some(e) = error.downcast_ref::<StoreError>() {
         return Some(e.hint().to_owned());
     }
@@ -90,8 +99,17 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             "train it (`fenzhen train classifier training/intent.toml`), or leave classifier.artefact empty for the shipped one".into(),
         );
     }
+    if let Some(e) = error.downcast_ref::<CorpusError>() {
+        return e.hint().filter(|hint| !hint.is_empty()).map(str::to_owned);
+    }
     if error.is::<ConfigError>() {
         return Some("`fenzhen config show` prints every key with its value and where it comes from".into());
+    }
+    if error.is::<PredictionError>() {
+        return Some("give a report folder or a predictions.jsonl that `fenzhen eval intents --out DIR` wrote".into());
+    }
+    if error.is::<CompareError>() {
+        return Some("measure both on the same messages: `fenzhen eval intents --data FILE --out DIR`, once for each artefact".into());
     }
     if error.is::<crate::train::RecipeError>() {
         return Some("training/intent.toml and training/gate.toml show every key".into());
@@ -106,6 +124,14 @@ pub(super) fn bar(total: u64, what: &'static str) -> ProgressBar {
     ProgressBar::new(total).with_style(style).with_message(what)
 }
 
+const BYTES: &str = "  {msg:40} {bar:28} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+
+/// A bar of bytes on standard error; invisible where that is no terminal.
+pub(super) fn byte_bar(total: u64, what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template(BYTES).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(total).with_style(style).with_message(what)
+}
+
 /// Download progress as a bar, or as lines where standard error is no terminal.
 #[derive(Default)]
 pub(super) struct DownloadBar {
@@ -115,8 +141,7 @@ pub(super) struct DownloadBar {
 impl Progress for DownloadBar {
     fn begin(&self, what: &str, total: u64) {
         let bar = if total > 0 {
-            let style = ProgressStyle::with_template("  {msg:40} {bar:28} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-            ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            byte_bar(total, "")
         } else {
             let bar = ProgressBar::new_spinner();
             bar.enable_steady_tick(std::time::Duration::from_millis(100));

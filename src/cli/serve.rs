@@ -75,6 +75,7 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<ExitCode> {
         pipeline: Arc::clone(&app.pipeline),
         articles: Arc::clone(&app.articles),
         tickets: Arc::clone(&app.tickets),
+        models: Arc::clone(&app.models),
         limits: Limits {
             body_bytes: config.server.max_body_mb * 1_000_000,
             text_chars: config.server.max_text_chars,
@@ -82,6 +83,7 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<ExitCode> {
             concurrency: config.server.concurrency,
             request_timeout: Duration::from_millis(config.server.request_timeout_ms),
             similar: config.retrieve.similar,
+            mode: crate::app::mode(config.classifier.mode),
         },
         keys: config.auth.api_key_sha256.clone(),
         metrics: crate::telemetry::install_metrics().map_err(anyhow::Error::msg)?,
@@ -94,6 +96,7 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<ExitCode> {
     let _watcher = config.gate.policy.as_deref().map(|path| watch_policy(path, &app.pipeline)).transpose()?;
     let url_file = AddressFile::write(&config.data.dir, &format!("http://{address}"))?;
 
+    let following = tokio::spawn(Arc::clone(&app.models).run());
     let loading = tokio::spawn(load(app, Arc::clone(&service), demo, begin, format!("http://{address}")));
     let (drain, draining) = tokio::sync::oneshot::channel::<()>();
     let router = http::router(Arc::clone(&service));
@@ -113,6 +116,9 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    following.abort();
+    let models = Arc::clone(&service.models);
+    tokio::task::spawn_blocking(move || models.finish()).await?;
     service.pipeline.store.close().await;
     drop(url_file);
     tracing::info!("stopped");

@@ -1,23 +1,27 @@
 //! `fenzhen train`: a recipe in, an artefact out.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
 
 use super::output::{DIM, GREEN, STRONG, bar, line, paint};
 use super::{Global, runtime};
-use crate::app::App;
+use crate::app::{App, open_training_encoder};
+use crate::classify::Scores;
 use crate::config::Config;
 use crate::corpus::{ArticleQuery, CorpusTicket, data_hash, read_jsonl};
 use crate::decide::MatchFeatures;
 use crate::domain::{Article, SearchFilter};
-use crate::embed::Role;
-use crate::text::normalize;
-use crate::train::{ClassifierRecipe, GateRecipe, MatchExamples, card, gate_card, read_recipe, train_classifier, train_gate};
+use crate::train::{
+    ClassifierRecipe, Corpus, EncoderKind, GateRecipe, MatchExamples, News, Workplace, autotune, card, gate_card, read_recipe, settings_of,
+    train_classifier, train_gate,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Train {
@@ -28,7 +32,15 @@ pub(super) struct Train {
 #[derive(Debug, Subcommand)]
 enum Model {
     /// The intent classifier (training/intent.toml)
-    Classifier(Recipe),
+    ///
+    /// Goes on where an interrupted training of the same recipe and data stopped. The same recipe, data and seed give the same bits.
+    Classifier {
+        #[command(flatten)]
+        recipe: Recipe,
+        /// Search features and regularisation of the sparse models for so long before training: 60s, 10m
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        budget: Option<Duration>,
+    },
     /// The probabilities of search hits and the thresholds for replies (training/gate.toml); needs the encoder
     Gate(Recipe),
 }
@@ -58,41 +70,126 @@ impl Recipe {
 impl Train {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         match self.model {
-            Model::Classifier(recipe) => classifier(&recipe),
+            Model::Classifier { recipe, budget } => classifier(&recipe, budget, global),
             Model::Gate(recipe) => gate(&recipe, &global.start(None)?),
         }?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn classifier(args: &Recipe) -> anyhow::Result<()> {
-    let recipe: ClassifierRecipe = read_recipe(&args.recipe, &args.settings)?;
-    let begin = Instant::now();
-    let classifier = train_classifier(&recipe, &args.base(), &mut |step| {
-        anstream::eprintln!("{} {step}", paint(DIM, format!("{:6.2} s", begin.elapsed().as_secs_f64())));
-    })?;
+/// `60s`, `10m`, `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let number: f64 = number.parse().map_err(|_| format!("{text:?} is no time: write 60s, 10m or 1h"))?;
+    let seconds = match unit {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("{text:?} has no unit: write 60s, 10m or 1h")),
+    };
+    Duration::try_from_secs_f64(number * seconds).map_err(|e| e.to_string())
+}
+
+fn classifier(args: &Recipe, budget: Option<Duration>, global: &Global) -> anyhow::Result<()> {
+    let mut recipe: ClassifierRecipe = read_recipe(&args.recipe, &args.settings)?;
+    recipe.check()?;
     let out = args.out(&recipe.out);
-    let card = card(&classifier);
+    let corpus = Corpus::read(&recipe, &args.base())?;
+    if let Some(budget) = budget {
+        let best = autotune(&recipe, &corpus, budget, &mut |trial, number| {
+            let (settings, accuracy) = (settings_of(&trial.settings).join(" "), 100.0 * trial.accuracy);
+            anstream::eprintln!("trial {number:4}: loss {:.4}, {accuracy:.1} % right: {}", trial.loss, paint(DIM, settings));
+        })?;
+        let settings = settings_of(&best.settings).into_iter().map(|s| format!("--set {s}")).collect::<Vec<_>>().join(" ");
+        line(&format!("best of the search; to get the same model again: {settings}"))?;
+        (recipe.features, recipe.sparse) = (best.settings.features, best.settings.parameters);
+    }
+    let encoder = match recipe.encoder.kind {
+        EncoderKind::None => None,
+        _ => Some(open_training_encoder(&global.start(None)?)?),
+    };
+    let run = format!("{} {}", corpus.hash, serde_json::to_string(&recipe)?);
+    let workplace = Workplace::open(&out, run)?;
+    let teller = Teller::start();
+    let classifier = train_classifier(&recipe, &corpus, encoder.as_ref(), &workplace, &|news| teller.tell(&news))?;
+    teller.finish();
+    let card = card(&classifier, encoder.as_ref().map(|e| e.name.as_str()));
     classifier.save(&out, &card)?;
-    let meta = classifier.meta();
-    for (name, s) in &meta.scores {
-        line(&format!(
-            "{name:9} n {:5}  accuracy {:5.1} %  macro-F1 {:5.1} %  ECE {:.3}  at the 95 % threshold: coverage {:.1} %, precision {:.1} %",
+    workplace.close();
+    line(&scores_table(&classifier.meta().scores))?;
+    line(&format!(
+        "{} {} features, {} labels in {}",
+        paint(GREEN, "✓"),
+        classifier.sparse().vectorizer.vocabulary.len(),
+        classifier.meta().labels.len(),
+        paint(STRONG, out.display())
+    ))
+}
+
+fn scores_table(scores: &BTreeMap<String, Scores>) -> String {
+    let row = |(name, s): (&String, &Scores)| {
+        let outside = match s.outside {
+            0 => String::new(),
+            _ => format!("  outside: AUROC {:.1} %, recall at 5 % {:.1} %", 100.0 * s.scope_auroc, 100.0 * s.scope_recall_5),
+        };
+        format!(
+            "{name:13} n {:5}  accuracy {:5.1} %  macro-F1 {:5.1} %  ECE {:.3}  at the 95 % threshold: coverage {:5.1} %, precision {:.1} %{outside}",
             s.n,
             100.0 * s.accuracy,
             100.0 * s.macro_f1,
             s.ece,
             100.0 * s.coverage_at_95,
             100.0 * s.precision_at_95
-        ))?;
+        )
+    };
+    scores.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+/// Shows a training on standard error: a line a step, a bar while something long runs.
+pub(super) struct Teller {
+    begin: Instant,
+    bar: std::sync::Mutex<Option<(String, ProgressBar)>>,
+}
+
+impl Teller {
+    pub(super) fn start() -> Self {
+        Teller { begin: Instant::now(), bar: std::sync::Mutex::new(None) }
     }
-    line(&format!(
-        "{} {} features, {} labels in {}",
-        paint(GREEN, "✓"),
-        classifier.fitted().vectorizer.vocabulary.len(),
-        meta.labels.len(),
-        paint(STRONG, out.display())
-    ))
+
+    pub(super) fn tell(&self, news: &News<'_>) {
+        match *news {
+            News::Step(step) => self.say(step),
+            News::Progress { what, done, total } => self.advance(what, done, total, ""),
+            News::Tuning { step, steps, loss } => self.advance("tune the branch", step, steps, &format!("loss {loss:.3}")),
+            News::Epoch { epoch, epochs, accuracy } => {
+                let accuracy = accuracy.map_or(String::new(), |a| format!(": {:.1} % of the held-out rows right", 100.0 * a));
+                self.say(&format!("epoch {epoch} of {epochs}{accuracy}"));
+            }
+            News::Resumed { epoch } => self.say(&format!("goes on after epoch {epoch}, where it was interrupted")),
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        if let Some((_, bar)) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn say(&self, text: &str) {
+        self.finish();
+        anstream::eprintln!("{} {text}", paint(DIM, format!("{:7.1} s", self.begin.elapsed().as_secs_f64())));
+    }
+
+    fn advance(&self, what: &str, done: usize, total: usize, note: &str) {
+        let mut shown = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.as_ref().is_none_or(|(name, _)| name != what) {
+            *shown = Some((what.to_owned(), bar(total as u64, "")));
+        }
+        if let Some((_, bar)) = shown.as_ref() {
+            bar.set_position(done as u64);
+            bar.set_message(if note.is_empty() { what.to_owned() } else { format!("{what}, {note}") });
+        }
+    }
 }
 
 fn gate(args: &Recipe, config: &Config) -> anyhow::Result<()> {
@@ -141,10 +238,8 @@ pub(super) async fn article_examples(app: &App, queries: &[Vec<ArticleQuery>; 2]
     let mut out = [MatchExamples::default(), MatchExamples::default()];
     for (set, queries) in out.iter_mut().zip(queries) {
         for query in queries {
-            let clean = normalize(&query.text);
-            let intent = app.pipeline.classifier.classify(&clean, query.lang, usize::MAX);
-            let vector: Arc<[f32]> = app.pipeline.encoder.encode(&query.text, Role::Query).await?.into();
-            let found = app.pipeline.match_articles(&clean, vector, &intent).await?;
+            let read = app.pipeline.read(&query.text, Some(query.lang)).await?;
+            let found = app.pipeline.match_articles(&read.clean, read.sentence, &read.intent).await?;
             let right = |id: &String| query.article.as_ref() == Some(id);
             let candidates: Vec<(MatchFeatures, bool)> = found.iter().map(|m| (m.features, right(&m.record.id))).collect();
             set.queries.push((candidates, query.article.is_some()));
@@ -162,13 +257,12 @@ pub(super) async fn ticket_examples(app: &App, tickets: &[CorpusTicket], tell: &
     causes.dedup();
     let cause_of = |id: &str| tickets.iter().find(|t| t.id == id).map(|t| t.cause.as_str());
     for ticket in tickets {
-        let clean = normalize(&ticket.body);
-        let intent = app.pipeline.classifier.classify(&clean, ticket.lang, usize::MAX);
-        let vector: Arc<[f32]> = app.pipeline.encoder.encode(&ticket.body, Role::Query).await?.into();
-        let found = app.pipeline.match_tickets(&clean, vector, &intent, SearchFilter::default(), crate::pipeline::DEPTH + 1).await?;
+        let read = app.pipeline.read(&ticket.body, Some(ticket.lang)).await?;
+        let limit = crate::pipeline::DEPTH + 1;
+        let found = app.pipeline.match_tickets(&read.clean, read.sentence, &read.intent, SearchFilter::default(), limit).await?;
         let others: Vec<_> = found.into_iter().filter(|m| m.record.id != ticket.id).take(crate::pipeline::DEPTH).collect();
         // The ticket itself was among the hits: margins are taken again without it.
-        let features = crate::pipeline::features_again(&others, &intent);
+        let features = crate::pipeline::features_again(&others, &read.intent);
         let candidates = others.iter().zip(features).map(|(m, f)| (f, cause_of(&m.record.id) == Some(&ticket.cause))).collect();
         let set = causes.binary_search(&ticket.cause.as_str()).unwrap_or(0) % 2;
         out[set].queries.push((candidates, true));

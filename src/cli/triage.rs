@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -11,7 +12,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use super::output::{CYAN, DIM, GREEN, Hinted, RED, STRONG, YELLOW, bar, line, paint, percent};
-use super::serve::ADDRESS_FILE;
+use super::service::Client;
 use super::{DataFolder, Global, runtime};
 use crate::app::App;
 use crate::domain::{Action, Lang, Mode, Reason, Triage};
@@ -49,7 +50,7 @@ pub(super) struct TriageCommand {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum ModeArgument {
+pub(super) enum ModeArgument {
     Fast,
     Full,
     Auto,
@@ -61,10 +62,10 @@ const WIDTH: usize = 32;
 impl TriageCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let config = global.start(Some(&self.folder))?;
+        let mode = self.mode.map_or(crate::app::mode(config.classifier.mode), Mode::from);
         // A service that runs on this folder holds its index: it is asked.
-        let running = std::fs::read_to_string(config.data.dir.join(ADDRESS_FILE)).ok().filter(|url| answers(url));
-        if let Some(url) = self.server.clone().or(running) {
-            return self.each(&Triager::Remote { agent: ureq::agent(), url: url.trim().trim_end_matches('/').to_owned() });
+        if let Some(client) = self.server.as_deref().map(Client::new).or_else(|| Client::running(&config.data.dir)) {
+            return self.each(&Triager::Remote(client), mode);
         }
         let temporary;
         let known = config.data.dir.join("fenzhen.db").exists();
@@ -94,13 +95,19 @@ impl TriageCommand {
             bar.finish_and_clear();
             anyhow::Ok(app)
         })?;
-        self.each(&Triager::Local { app: Box::new(app), runtime, similar: config.retrieve.similar, limit: config.server.max_text_chars })
+        let models = Arc::clone(&app.models);
+        let done = self.each(
+            &Triager::Local { app: Box::new(app), runtime, similar: config.retrieve.similar, limit: config.server.max_text_chars },
+            mode,
+        );
+        models.finish();
+        done
     }
 
-    fn each(&self, triager: &Triager) -> anyhow::Result<ExitCode> {
+    fn each(&self, triager: &Triager, mode: Mode) -> anyhow::Result<ExitCode> {
         match (&self.text, &self.file) {
             (Some(text), _) => {
-                let triage = triager.one(text, self.lang, self.mode())?;
+                let triage = triager.one(text, self.lang, mode)?;
                 if self.json {
                     line(&serde_json::to_string_pretty(&triage)?)?
                 } else {
@@ -111,19 +118,19 @@ impl TriageCommand {
             (None, Some(path)) => {
                 let bytes = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
                 let file = File::open(path).with_context(|| path.display().to_string())?;
-                self.stream(triager, Box::new(BufReader::new(file)), bytes)
+                self.stream(triager, mode, Box::new(BufReader::new(file)), bytes)
             }
             (None, None) => {
                 if std::io::stdin().is_terminal() {
                     anstream::eprintln!("{} type messages, one a line; Ctrl+D ends", paint(DIM, "fenzhen:"));
                 }
-                self.stream(triager, Box::new(BufReader::new(std::io::stdin())), 0)
+                self.stream(triager, mode, Box::new(BufReader::new(std::io::stdin())), 0)
             }
         }
     }
 
     /// Reads lines, triages `WIDTH` at a time, writes answers in order. Memory is bounded by the width, whatever the file's size.
-    fn stream(&self, triager: &Triager, mut input: Box<dyn BufRead>, bytes: u64) -> anyhow::Result<ExitCode> {
+    fn stream(&self, triager: &Triager, mode: Mode, mut input: Box<dyn BufRead>, bytes: u64) -> anyhow::Result<ExitCode> {
         let (mut out, done): (Box<dyn Write>, u64) = match &self.out {
             Some(path) => {
                 let (file, done) = resume(path)?;
@@ -159,7 +166,7 @@ impl TriageCommand {
             if chunk.is_empty() {
                 break;
             }
-            for (at, text, answer) in triager.many(chunk, self.lang, self.mode()) {
+            for (at, text, answer) in triager.many(chunk, self.lang, mode) {
                 match answer {
                     Ok(triage) if interactive => show(&text, &triage)?,
                     Ok(triage) => writeln!(out, "{}", serde_json::to_string(&triage)?)?,
@@ -179,12 +186,14 @@ impl TriageCommand {
         }
         Ok(ExitCode::from(u8::from(failed > 0)))
     }
+}
 
-    fn mode(&self) -> Mode {
-        match self.mode {
-            None | Some(ModeArgument::Auto) => Mode::Auto,
-            Some(ModeArgument::Fast) => Mode::Fast,
-            Some(ModeArgument::Full) => Mode::Full,
+impl From<ModeArgument> for Mode {
+    fn from(argument: ModeArgument) -> Self {
+        match argument {
+            ModeArgument::Auto => Mode::Auto,
+            ModeArgument::Fast => Mode::Fast,
+            ModeArgument::Full => Mode::Full,
         }
     }
 }
@@ -249,22 +258,17 @@ fn resume(path: &Path) -> anyhow::Result<(File, u64)> {
     Ok((file, lines))
 }
 
-fn answers(url: &str) -> bool {
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(std::time::Duration::from_secs(2))).build().into();
-    agent.get(format!("{}/healthz", url.trim())).call().is_ok()
-}
-
 /// Who does the work.
 enum Triager {
     Local { app: Box<App>, runtime: tokio::runtime::Runtime, similar: usize, limit: usize },
-    Remote { agent: ureq::Agent, url: String },
+    Remote(Client),
 }
 
 impl Triager {
     fn one(&self, text: &str, lang: Option<Lang>, mode: Mode) -> anyhow::Result<Triage> {
         match self {
             Triager::Local { app, runtime, similar, limit } => runtime.block_on(local(app, text, lang, mode, *similar, *limit)),
-            Triager::Remote { agent, url } => remote(agent, url, text, lang, mode),
+            Triager::Remote(client) => remote(client, text, lang, mode),
         }
     }
 
@@ -287,7 +291,7 @@ impl Triager {
                 });
                 work.buffered(WIDTH).collect().await
             }),
-            Triager::Remote { .. } => messages
+            Triager::Remote(_) => messages
                 .into_iter()
                 .map(|(at, message)| match message {
                     Ok(text) => {
@@ -317,22 +321,9 @@ async fn local(app: &App, text: &str, lang: Option<Lang>, mode: Mode, top_k: usi
     Ok(app.pipeline.triage(&Message { text, lang, mode, top_k }).await?)
 }
 
-fn remote(agent: &ureq::Agent, url: &str, text: &str, lang: Option<Lang>, mode: Mode) -> anyhow::Result<Triage> {
-    let mut request = agent.post(format!("{url}/v1/triage")).config().http_status_as_error(false).build();
-    if let Ok(key) = std::env::var("FENZHEN_API_KEY") {
-        request = request.header("authorization", format!("Bearer {key}"));
-    }
+fn remote(client: &Client, text: &str, lang: Option<Lang>, mode: Mode) -> anyhow::Result<Triage> {
     let lang = lang.map_or("auto", Lang::as_str);
-    let mut response = request
-        .send(serde_json::to_vec(&json!({"text": text, "lang": lang, "mode": mode}))?)
-        .with_context(|| format!("the service at {url}"))?;
-    let answer = response.body_mut().read_to_vec()?;
-    let body: Value = serde_json::from_slice(&answer).with_context(|| format!("the answer of {url}"))?;
-    if !response.status().is_success() {
-        let field = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-        return Err(Hinted { message: format!("{url}: {}: {}", field("title"), field("detail")), hint: field("hint") }.into());
-    }
-    Ok(serde_json::from_value(body)?)
+    Ok(serde_json::from_value(client.post("/v1/triage", &json!({"text": text, "lang": lang, "mode": mode}))?)?)
 }
 
 /// A triage for people.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
@@ -14,6 +14,7 @@ const PREFIX: &str = "FENZHEN__";
 const KEY_VARIABLE: &str = "FENZHEN_API_KEY";
 const KEYS: &str = "auth.api_key_sha256";
 const CACHE: &str = "models.cache";
+const REGISTRY: &str = "models.registry";
 const DATA: &str = "data.dir";
 
 /// The values so far. The keys are those of `default.toml`, and each value has the type of its default.
@@ -87,7 +88,7 @@ impl Layers {
         }
     }
 
-    /// What stands for an empty cache folder, and the plain key of the environment.
+    /// What stands for empty folders, and the plain key of the environment.
     pub fn derive(&mut self, env: &BTreeMap<String, String>) {
         let set = |name: &str| env.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
         if self.text(CACHE).is_empty() {
@@ -100,10 +101,13 @@ impl Layers {
             } else if let Some(path) = set("HOME") {
                 (Path::new(path).join(".cache/fenzhen"), Source::Env("HOME".to_owned()))
             } else {
-                (Path::new(self.text(DATA)).join("cache"), self.sources.get(DATA).cloned().unwrap_or(Source::Default))
+                self.in_data("cache")
             };
-            self.values.insert(CACHE.to_owned(), Value::String(folder.to_string_lossy().into_owned()));
-            self.sources.insert(CACHE.to_owned(), source);
+            self.put(CACHE, &folder, source);
+        }
+        if self.text(REGISTRY).is_empty() {
+            let (folder, source) = self.in_data("models");
+            self.put(REGISTRY, &folder, source);
         }
         let plain = set(KEY_VARIABLE).map(|key| format!("{:x}", Sha256::digest(key)));
         let Some(Value::Array(hashes)) = self.values.get_mut(KEYS) else { return };
@@ -121,6 +125,16 @@ impl Layers {
             };
             self.sources.insert(KEYS.to_owned(), source);
         }
+    }
+
+    /// A folder in the data folder, which says where it comes from.
+    fn in_data(&self, folder: &str) -> (PathBuf, Source) {
+        (Path::new(self.text(DATA)).join(folder), self.sources.get(DATA).cloned().unwrap_or(Source::Default))
+    }
+
+    fn put(&mut self, key: &str, folder: &Path, source: Source) {
+        self.values.insert(key.to_owned(), Value::String(folder.to_string_lossy().into_owned()));
+        self.sources.insert(key.to_owned(), source);
     }
 
     pub fn into_parts(self) -> (BTreeMap<String, Value>, BTreeMap<String, Source>, Vec<Fault>) {

@@ -71,6 +71,8 @@ pub struct Data {
 pub struct Models {
     /// Never empty: resolved while loading.
     pub cache: PathBuf,
+    /// Never empty: resolved while loading.
+    pub registry: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -100,6 +102,16 @@ pub struct Classifier {
     /// `None`: the shipped one.
     #[serde(deserialize_with = "none_if_empty")]
     pub artefact: Option<PathBuf>,
+    /// For requests that name none.
+    pub mode: Mode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Fast,
+    Full,
+    Auto,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -195,6 +195,17 @@ fn an_empty_cache_is_looked_for_in_the_environment() {
 }
 
 #[test]
+fn trained_models_lie_in_the_data_folder_unless_told_otherwise() {
+    let registry = |flags: &[(&str, &str)]| {
+        let loaded = load("", &[], flags).expect("valid");
+        (loaded.config.models.registry, loaded.sources["models.registry"].clone())
+    };
+    assert_eq!(registry(&[]), (PathBuf::from("fenzhen-data/models"), Source::Default));
+    assert_eq!(registry(&[("data.dir", "shop")]), (PathBuf::from("shop/models"), Source::Flag));
+    assert_eq!(registry(&[("data.dir", "shop"), ("models.registry", "/m")]).0, PathBuf::from("/m"));
+}
+
+#[test]
 fn what_is_shown_is_a_configuration_that_names_its_sources() {
     let flags = [("gate.policy", "a \"quoted\" \\ path.toml")];
     let loaded = load("", &[("FENZHEN__RETRIEVE__SIMILAR", "7")], &flags).expect("valid");

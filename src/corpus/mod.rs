@@ -1,12 +1,21 @@
 //! Corpora: reading them with errors that name the line, and judging them before anything is trained on them.
 //!
-//! Reads files and nothing else. A broken row is never skipped in silence: reading stops with its line, validation lists them all.
+//! Bringing data in from other formats, splitting it, taking it out again. A broken row is never skipped in silence: reading stops with
+//! its line, validation lists them all. Files are read as streams and written beside their place, so that size and a sudden end do no harm.
 
+mod beside;
+mod export;
+mod import;
+mod near;
+mod repeats;
+mod source;
+mod split;
 mod validate;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,11 +23,17 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{CatalogueItem, Lang, TicketRecord, TicketState};
 
-pub use validate::{Finding, Report, Severity, validate_catalogue, validate_intents, validate_knowledge, validate_tickets};
+pub use beside::Beside;
+pub use export::{Exported, export};
+pub use import::{Clash, Dropped, Format, ImportOptions, Summary, Tally, import};
+pub use source::Tick;
+pub use split::{PARTS, Part, SplitOptions, SplitSummary, TooSmall, split};
+pub use validate::{
+    Finding, Kind, Report, Severity, validate_catalogue, validate_intents, validate_knowledge, validate_labelled, validate_tickets,
+};
 
-/// One labelled utterance.
+/// One labelled utterance. A row may carry more (an id, a group to split by), which training does not read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Example {
     pub text: String,
     pub intent: String,
@@ -106,6 +121,67 @@ pub enum CorpusError {
     Row { path: PathBuf, line: usize, why: String },
     #[error("{}: {why}", .path.display())]
     Toml { path: PathBuf, why: String },
+    /// Data from outside that cannot be used as it is, with what to do about it.
+    #[error("{}{}: {why}", .path.display(), .line.map(|n| format!(", line {n}")).unwrap_or_default())]
+    Input { path: PathBuf, line: Option<usize>, why: String, hint: String },
+}
+
+impl CorpusError {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            CorpusError::Input { hint, .. } => Some(hint),
+            _ => None,
+        }
+    }
+}
+
+/// A line of a file, shown as `file:line`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub path: Arc<Path>,
+    pub line: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.line)
+    }
+}
+
+/// The beginning of a text, in quotes, for a message.
+fn excerpt(text: &str) -> String {
+    const SHOWN: usize = 60;
+    let cut = text.char_indices().nth(SHOWN).map_or(text, |(at, _)| &text[..at]);
+    if cut.len() < text.len() { format!("{cut:?}…") } else { format!("{text:?}") }
+}
+
+/// What is wrong with a line of JSON, without the line number that the parser counts for itself.
+fn json_fault(e: &serde_json::Error) -> String {
+    let text = e.to_string();
+    let why = text.rsplit_once(" at line ").map_or(text.as_str(), |(why, _)| why);
+    if e.column() > 0 { format!("{why} (column {})", e.column()) } else { why.to_owned() }
+}
+
+/// A row of a labelled file with whatever else it carries.
+#[derive(Debug, Deserialize)]
+struct LabelledRow {
+    text: String,
+    intent: String,
+    lang: Lang,
+    #[serde(flatten)]
+    more: serde_json::Map<String, serde_json::Value>,
+}
+
+impl LabelledRow {
+    /// # Errors
+    /// What is no JSON object with the strings `text` and `intent` and the `lang` zh or en, with what to do.
+    fn parse(source: &source::Source, line: usize, json: &str) -> Result<Self, CorpusError> {
+        serde_json::from_str(json).map_err(|e| {
+            let hint = "a row is {\"text\": \"...\", \"intent\": \"...\", \"lang\": \"zh\" or \"en\"}; other data becomes such rows by `fenzhen data import`";
+            source.fault(Some(line), json_fault(&e), hint)
+        })
+    }
 }
 
 /// Rows of a JSON Lines file; blank lines are skipped.

@@ -111,7 +111,16 @@ mod tests {
     const THRESHOLDS: Thresholds = Thresholds { intent: Some(0.6), auto_reply: Some(0.9), suggest: Some(0.4) };
 
     fn intent(id: &str, confidence: f32, out_of_scope: f32) -> Intent {
-        Intent { id: id.into(), category: "c".into(), confidence, alternatives: vec![], out_of_scope, path: Path::Fast, evidence: vec![] }
+        Intent {
+            id: id.into(),
+            category: "c".into(),
+            confidence,
+            alternatives: vec![],
+            out_of_scope,
+            path: Path::Fast,
+            evidence: vec![],
+            neighbours: vec![],
+        }
     }
 
     fn signals(intent: &Intent, sensitive: bool, knowledge: Knowledge) -> Signals<'_> {

@@ -3,13 +3,17 @@
 //! Nothing here does I/O, reads a clock or knows an engine. The serialised form of these types is the wire form of the
 //! HTTP API (`docs/api.md`), so a rename here is a breaking change there.
 
+mod feedback;
 mod knowledge;
+mod models;
 mod triage;
 
+pub use feedback::Outcome;
 pub use knowledge::{Article, ArticleFault, CatalogueItem, SearchFilter, TicketRecord, TicketState, check_id};
+pub use models::{Disagreement, MeanConfidence, ModelScores, Moved, ShadowPair, ShadowReport, TrainedModel, TrainedVersion, Version};
 pub use triage::{
-    Action, Decision, Entity, EntityType, Evidence, Intent, IntentScore, Path, Product, Reason, Reply, ScoredArticle, ScoredTicket,
-    Timings, Triage, Versions,
+    Action, Decision, Entity, EntityType, Evidence, Intent, IntentScore, Neighbour, Path, Product, Reason, Reply, ScoredArticle,
+    ScoredTicket, Timings, Triage, Versions,
 };
 
 use serde::{Deserialize, Serialize};
@@ -60,7 +64,7 @@ pub enum Mode {
     Fast,
     /// Everything.
     Full,
-    /// What the service holds to be right; today the same as `full`.
+    /// Searches as `full` does, but asks the encoder for the intent only where the sparse terms do not settle it.
     #[default]
     Auto,
 }

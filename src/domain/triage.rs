@@ -37,6 +37,19 @@ pub struct Intent {
     pub path: Path,
     /// The terms that spoke for `id`, strongest first.
     pub evidence: Vec<Evidence>,
+    /// On the full path: the training examples nearest to the message, for `id` and against it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// A training example near the message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Neighbour {
+    pub text: String,
+    /// Its label.
+    pub intent: String,
+    /// Cosine in the classifier's own space, in [-1, 1]; comparable within one model only.
+    pub similarity: f32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -46,13 +59,22 @@ pub struct IntentScore {
 }
 
 /// Which part of the classifier answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Path {
     /// Sparse terms only.
     Fast,
     /// With the sentence encoder.
     Full,
+}
+
+impl Path {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Path::Fast => "fast",
+            Path::Full => "full",
+        }
+    }
 }
 
 /// A term of the message and how much it spoke for the intent, in nats of log-odds against the mean of the others.

@@ -5,10 +5,17 @@
 //! are skipped. A failed batch fails its own callers and nothing else.
 
 mod bert;
+mod branch;
+mod layer;
 mod linear;
+pub mod tuning;
 mod worker;
 
-pub use bert::Encoder;
+use std::sync::Arc;
+
+pub use bert::{Encoder, Tokens};
+pub use branch::Branch;
+pub use layer::States;
 pub use linear::Arithmetic;
 pub use worker::{EncoderWorker, WorkerConfig};
 
@@ -28,6 +35,29 @@ impl Role {
     }
 }
 
+/// Which vectors are wanted of a text; each branch more costs a quarter of a pass, the trunk is run once for all.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The sentence vector.
+    pub sentence: bool,
+    /// The vector of a task's branch.
+    pub branch: Option<Arc<Branch>>,
+}
+
+impl Wanted {
+    /// The sentence vector alone.
+    pub fn sentence() -> Self {
+        Wanted { sentence: true, branch: None }
+    }
+}
+
+/// Vectors of one text, each of length 1: those that were wanted.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Encoded {
+    pub sentence: Option<Vec<f32>>,
+    pub branch: Option<Vec<f32>>,
+}
+
 /// Anything that turns texts into vectors of length 1.
 pub trait SentenceEncoder: Send + Sync {
     /// For the answer's `models` and the index's stamp.
@@ -40,7 +70,7 @@ pub trait SentenceEncoder: Send + Sync {
     ///
     /// # Errors
     /// See [`EncodeError`].
-    fn encode<'a>(&'a self, text: &'a str, role: Role) -> EncodeFuture<'a>;
+    fn encode<'a>(&'a self, text: &'a str, role: Role, wanted: Wanted) -> EncodeFuture<'a>;
 
     /// Many texts, in order, for indexing: synchronous, on the caller's thread, beside the queue.
     ///
@@ -49,7 +79,7 @@ pub trait SentenceEncoder: Send + Sync {
     fn encode_bulk(&self, texts: &[String], role: Role) -> Result<Vec<Vec<f32>>, EncodeError>;
 }
 
-pub type EncodeFuture<'a> = std::pin::Pin<Box<dyn Future<Output = Result<Vec<f32>, EncodeError>> + Send + 'a>>;
+pub type EncodeFuture<'a> = std::pin::Pin<Box<dyn Future<Output = Result<Encoded, EncodeError>> + Send + 'a>>;
 
 /// Why no vector came back.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use super::bert::{Encoder, Tokens};
-use super::{EncodeError, EncodeFuture, Role, SentenceEncoder};
+use super::{Branch, EncodeError, EncodeFuture, Encoded, Role, SentenceEncoder, Wanted};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerConfig {
@@ -25,7 +25,8 @@ pub struct WorkerConfig {
 
 struct Job {
     tokens: Tokens,
-    answer: oneshot::Sender<Result<Vec<f32>, EncodeError>>,
+    wanted: Wanted,
+    answer: oneshot::Sender<Result<Encoded, EncodeError>>,
 }
 
 /// A handle to the encoder's threads; clones share them. They end when the last handle is dropped.
@@ -65,10 +66,10 @@ impl EncoderWorker {
         self.jobs.max_capacity() - self.jobs.capacity()
     }
 
-    fn submit(&self, text: &str, role: Role) -> Result<oneshot::Receiver<Result<Vec<f32>, EncodeError>>, EncodeError> {
+    fn submit(&self, text: &str, role: Role, wanted: Wanted) -> Result<oneshot::Receiver<Result<Encoded, EncodeError>>, EncodeError> {
         let tokens = self.encoder.tokenize(text, role)?;
         let (answer, receiver) = oneshot::channel();
-        self.jobs.try_send(Job { tokens, answer }).map_err(|e| match e {
+        self.jobs.try_send(Job { tokens, wanted, answer }).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => EncodeError::Overloaded { capacity: self.config.queue },
             mpsc::error::TrySendError::Closed(_) => EncodeError::Stopped,
         })?;
@@ -86,11 +87,11 @@ impl SentenceEncoder for EncoderWorker {
     }
 
     /// [`EncodeError::Overloaded`] comes at once when the queue is full.
-    fn encode<'a>(&'a self, text: &'a str, role: Role) -> EncodeFuture<'a> {
+    fn encode<'a>(&'a self, text: &'a str, role: Role, wanted: Wanted) -> EncodeFuture<'a> {
         Box::pin(async move {
-            let answer = self.submit(text, role)?;
+            let answer = self.submit(text, role, wanted)?;
             match tokio::time::timeout(self.config.timeout, answer).await {
-                Ok(Ok(vector)) => vector,
+                Ok(Ok(encoded)) => encoded,
                 Ok(Err(_)) => Err(EncodeError::Stopped),
                 Err(_) => Err(EncodeError::Timeout),
             }
@@ -142,11 +143,12 @@ fn run(encoder: &Encoder, share: &Share) {
         // Callers who have gone are skipped.
         batch.retain(|job| !job.answer.is_closed());
         let input: Vec<Tokens> = batch.iter_mut().map(|job| std::mem::take(&mut job.tokens)).collect();
-        match encoder.encode(&input) {
-            Ok(vectors) => {
-                for (job, vector) in batch.into_iter().zip(vectors) {
+        let wanted: Vec<&Wanted> = batch.iter().map(|job| &job.wanted).collect();
+        match encode(encoder, &input, &wanted) {
+            Ok(encoded) => {
+                for (job, encoded) in batch.into_iter().zip(encoded) {
                     // A caller who has gone meanwhile does not want to know.
-                    let _ = job.answer.send(Ok(vector));
+                    let _ = job.answer.send(Ok(encoded));
                 }
             }
             Err(e) => {
@@ -156,6 +158,36 @@ fn run(encoder: &Encoder, share: &Share) {
             }
         }
     }
+}
+
+/// One pass of the trunk for all texts, and on top of it what each wants: the sentence layers, a branch, or both.
+fn encode(encoder: &Encoder, batch: &[Tokens], wanted: &[&Wanted]) -> Result<Vec<Encoded>, EncodeError> {
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
+    let states = encoder.trunk(batch)?;
+    let mut out = vec![Encoded::default(); batch.len()];
+    let rows: Vec<usize> = (0..batch.len()).filter(|&i| wanted[i].sentence).collect();
+    if !rows.is_empty() {
+        for (&row, vector) in rows.iter().zip(encoder.sentences(&states.only(&rows)?)?) {
+            out[row].sentence = Some(vector);
+        }
+    }
+    // Most often one; two while a new model takes the place of an old one, or a challenger runs beside the champion.
+    let mut branches: Vec<&Arc<Branch>> = Vec::new();
+    for branch in wanted.iter().filter_map(|w| w.branch.as_ref()) {
+        if !branches.iter().any(|b| Arc::ptr_eq(b, branch)) {
+            branches.push(branch);
+        }
+    }
+    for branch in branches {
+        let wants = |i: &usize| wanted[*i].branch.as_ref().is_some_and(|b| Arc::ptr_eq(b, branch));
+        let rows: Vec<usize> = (0..batch.len()).filter(wants).collect();
+        for (&row, vector) in rows.iter().zip(branch.pooled(&states.only(&rows)?)?) {
+            out[row].branch = Some(vector);
+        }
+    }
+    Ok(out)
 }
 
 /// Cuts a list into runs whose sizes sum to at most `limit`; one larger item is a run alone.

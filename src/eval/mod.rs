@@ -1,5 +1,23 @@
-//! Evaluation: a model held against labelled data, as figures with their n, JSON for programs and Markdown for people.
+//! Evaluation: predictions in, figures with their n out, as JSON for programs and as Markdown and HTML for people; and what is to be
+//! learned from the messages that were recorded.
+//!
+//! Pure but for reading and writing report folders. Everything random is drawn from a fixed seed: the same predictions give the same report.
 
-mod intents;
+mod bootstrap;
+mod compare;
+mod drift;
+mod format;
+mod informative;
+mod prediction;
+mod report;
 
-pub use intents::{Confusion, IntentReport, IntentRow, evaluate_intents};
+pub use bootstrap::Interval;
+pub use compare::{CompareError, Comparison, Difference, Differences, Disagreement, McNemar, Outcomes, Verdict, compare};
+pub use drift::{DriftReport, DriftVerdict, EmbeddingDrift, Measured, Profile, drift, embedding_drift, for_each_word};
+pub use format::{p_value, percent, points, short, thousands};
+pub use informative::{Candidate, Informative, Likeness, Pool, most_informative};
+pub use prediction::{PREDICTIONS, Prediction, PredictionError, Said, predict, read_predictions, write_predictions};
+pub use report::{
+    CurvePoint, Figures, Fold, Header, Metrics, ReportError, curve_markdown, folds_markdown, learning_curve_svg, markdown, page,
+    training_markdown, training_page, write_report, write_training,
+};

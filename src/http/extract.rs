@@ -124,14 +124,14 @@ pub(super) fn check_id(id: &str) -> Result<(), Problem> {
     crate::domain::check_id(id).map_err(|e| Problem::new(Code::InvalidId, e))
 }
 
-/// The id in a path.
-pub struct PathId(pub String);
+/// The id in a path, or several.
+pub struct PathId<T = String>(pub T);
 
-impl FromRequestParts<Arc<Service>> for PathId {
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Service>> for PathId<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        match Path::<String>::from_request_parts(parts, service).await {
+        match Path::<T>::from_request_parts(parts, service).await {
             Ok(Path(id)) => Ok(PathId(id)),
             Err(e) => Err(Problem::new(Code::InvalidId, e.body_text())),
         }

@@ -42,7 +42,12 @@ pub async fn readyz(State(service): Shared) -> Result<axum::Json<Ready>, Problem
     }
     service.pipeline.store.health().await?;
     let (articles, tickets) = counts(&service).await?;
-    Ok(axum::Json(Ready { status: "ready".into(), models: service.pipeline.versions(true), articles, tickets }))
+    Ok(axum::Json(Ready {
+        status: "ready".into(),
+        models: service.pipeline.versions(&service.pipeline.lineup.seats(), true),
+        articles,
+        tickets,
+    }))
 }
 
 async fn counts(service: &Arc<Service>) -> Result<(usize, usize), Problem> {

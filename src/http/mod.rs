@@ -6,9 +6,11 @@
 mod articles;
 mod catalogue;
 mod extract;
+mod feedback;
 mod idempotency;
 mod layers;
 mod meta;
+mod models;
 mod problem;
 mod tickets;
 mod triage;
@@ -28,13 +30,15 @@ use utoipa_axum::routes;
 pub use layers::hash_key;
 pub use problem::{Code, Problem, documentation as error_documentation};
 
-use crate::pipeline::{Knowledge, Pipeline};
+use crate::domain::Mode;
+use crate::pipeline::{Follower, Knowledge, Pipeline};
 
 /// What the handlers stand on.
 pub struct Service {
     pub pipeline: Arc<Pipeline>,
     pub articles: Arc<Knowledge>,
     pub tickets: Arc<Knowledge>,
+    pub models: Arc<Follower>,
     pub limits: Limits,
     /// sha256 of the API keys in hexadecimal; none: no key is asked for.
     pub keys: Vec<String>,
@@ -53,6 +57,8 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// Similar tickets where the request names no number.
     pub similar: usize,
+    /// Where the request names none.
+    pub mode: Mode,
 }
 
 /// Whether models and index are loaded.
@@ -96,18 +102,29 @@ type Shared = axum::extract::State<Arc<Service>>;
     tags(
         (name = "triage", description = "Messages in, decisions out."),
         (name = "knowledge", description = "What the shop knows: articles, past tickets, the catalogue."),
+        (name = "models", description = "Trained models: versions, which one is served, and what a challenger would have said."),
+        (name = "learning", description = "What agents say of the answers, to learn from."),
         (name = "service", description = "Health, metrics, this document."),
     )
 )]
 struct ApiDoc;
+
+/// The time for a record: RFC 3339, UTC.
+fn now() -> Result<String, Problem> {
+    let format = time::format_description::well_known::Rfc3339;
+    time::OffsetDateTime::now_utc().format(&format).map_err(|e| Problem::internal(&e))
+}
 
 /// What is done in milliseconds, and is cut off when it is not.
 fn single_routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::with_openapi(ApiDoc::openapi())
         .routes(routes!(triage::triage))
         .routes(routes!(triage::similar))
+        .routes(routes!(feedback::create))
         .routes(routes!(articles::list, articles::create))
         .routes(routes!(articles::get, articles::put, articles::delete))
+        .routes(routes!(models::list))
+        .routes(routes!(models::shadow))
 }
 
 /// What takes as long as its input is large; what was begun is ended.
@@ -119,6 +136,9 @@ fn bulk_routes() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(articles::import))
         .routes(routes!(tickets::index))
         .routes(routes!(catalogue::put))
+        .routes(routes!(models::promote))
+        .routes(routes!(models::rollback))
+        .routes(routes!(models::put_alias))
 }
 
 fn meta_routes() -> OpenApiRouter<Arc<Service>> {

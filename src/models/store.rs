@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::convert::{self, CONVERTER_VERSION};
-use super::download::{self, Progress, sha256_of};
+use super::download::{self, Progress};
+use super::files::{sha256_of, write_json};
 use super::manifest::{Manifest, ModelEntry};
 use super::{ModelError, io_error};
 
@@ -122,9 +123,11 @@ impl ModelStore {
         progress.end();
         let mut files = BTreeMap::new();
         for name in made? {
-            files.insert(name.to_owned(), sha256_of(&dir.join(name))?);
+            let path = dir.join(name);
+            files.insert(name.to_owned(), sha256_of(&path).map_err(io_error(&path))?);
         }
-        write_atomically(&dir.join("installed.json"), &Installed { id: id.to_owned(), converter: CONVERTER_VERSION, sources, files })?;
+        let (path, installed) = (dir.join("installed.json"), Installed { id: id.to_owned(), converter: CONVERTER_VERSION, sources, files });
+        write_json(&path, &installed).map_err(io_error(&path))?;
         for path in fetched.values() {
             fs::remove_file(path).map_err(io_error(path))?;
         }
@@ -147,11 +150,4 @@ fn fetch_any(entry: &ModelEntry, name: &str, dir: &Path, progress: &dyn Progress
         }
     }
     Err(ModelError::NoSource { file: format!("{} of {}", name, entry.id), tried })
-}
-
-fn write_atomically(path: &Path, installed: &Installed) -> Result<(), ModelError> {
-    let text = serde_json::to_string_pretty(installed).map_err(|e| io_error(path)(e.into()))?;
-    let temporary = path.with_extension("json.tmp");
-    fs::write(&temporary, text).map_err(io_error(&temporary))?;
-    fs::rename(&temporary, path).map_err(io_error(path))
 }

@@ -45,6 +45,7 @@ mod tests {
             out_of_scope: 0.0,
             path: Path::Fast,
             evidence: vec![],
+            neighbours: vec![],
         };
         let f = features_of(&[(&hit(0.9, Some(1.0)), Some("price")), (&hit(0.8, None), Some("invoice"))], &intent);
         assert!((f[0].margin - 0.1).abs() < 1e-6 && (f[1].margin + 0.1).abs() < 1e-6);

@@ -7,22 +7,29 @@
 //! overload is an error to the caller, who can come again.
 
 mod evidence;
+mod follow;
+mod intents;
 mod knowledge;
+mod lineup;
+mod shadow;
 
+pub use follow::{FollowError, Follower, Loader, SHADOW_FILE};
+pub use intents::{IntentModel, ReadText};
 pub use knowledge::{IndexProgress, Knowledge, KnowledgeError, Synced};
+pub use lineup::{Lineup, Seats};
+pub use shadow::Shadow;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-use crate::classify::Classifier;
 use crate::decide::{self, GateArtefact, MatchFeatures, Policy, Signals, Thresholds, decide};
 use crate::domain::{
     Action, Article, CatalogueItem, Entity, Intent, Lang, Mode, Product, Reply, ScoredArticle, ScoredTicket, SearchFilter, TicketRecord,
     Timings, Triage, Versions,
 };
-use crate::embed::{EncodeError, Role, SentenceEncoder};
+use crate::embed::{EncodeError, Role, SentenceEncoder, Wanted};
 use crate::ner::{EntityTagger, Gazetteer, GazetteerTagger, Lexicon, NerError, ProductIndex, match_products};
 use crate::retrieve::{Hit, Query, RetrieveError, TicketIndex};
 use crate::store::{Store, StoreError};
@@ -85,7 +92,8 @@ impl From<EncodeError> for PipelineError {
 
 /// The engines in their places. Cheap to share; everything that can change while serving is behind a swap.
 pub struct Pipeline {
-    pub classifier: Arc<dyn Classifier>,
+    /// Who tells the intents; kept at the registry's aliases by a [`Follower`].
+    pub lineup: Arc<Lineup>,
     pub encoder: Arc<dyn SentenceEncoder>,
     pub tickets: Arc<dyn TicketIndex>,
     pub articles: Arc<dyn TicketIndex>,
@@ -102,6 +110,8 @@ pub const ALTERNATIVES: usize = 4;
 
 /// A message after the first look, before anything was searched.
 struct Understood {
+    /// Who told the intent, for the whole way of the message.
+    seats: Arc<Seats>,
     lang: Lang,
     clean: Normalized,
     intent: Intent,
@@ -133,10 +143,10 @@ impl Pipeline {
     pub async fn triage(&self, message: &Message<'_>) -> Result<Triage, PipelineError> {
         let begin = Instant::now();
         let mut timing = Timings::default();
-        let understood = self.understand(message, &mut timing);
+        let mut understood = self.understand(message, &mut timing);
         let (found, knowledge) = match message.mode {
             Mode::Fast => (Found::default(), decide::Knowledge::NotAsked),
-            Mode::Full | Mode::Auto => match self.retrieve(message, &understood, &mut timing).await {
+            Mode::Full | Mode::Auto => match self.retrieve(message, &mut understood, &mut timing).await {
                 Ok(found) => {
                     let best = found.articles.first().map_or(0.0, |a| a.confidence);
                     (found, decide::Knowledge::Best(best))
@@ -152,7 +162,10 @@ impl Pipeline {
         let decision = self.decide(&understood, knowledge);
         timing.decide = milliseconds(stage);
         timing.total = milliseconds(begin);
+        // Here, and not where the intent was found: a message that is refused comes again.
+        understood.seats.observe(message.text, understood.lang, &understood.intent);
         let asked = message.mode != Mode::Fast;
+        let models = self.versions(&understood.seats, asked);
         let mut intent = understood.intent;
         intent.alternatives.truncate(ALTERNATIVES);
         Ok(Triage {
@@ -166,17 +179,9 @@ impl Pipeline {
             articles: found.articles,
             reply: found.reply.filter(|_| decision.action != Action::Handoff),
             decision,
-            models: self.versions(asked),
+            models,
             timing_ms: timing,
         })
-    }
-
-    /// The intent alone; microseconds.
-    pub fn classify(&self, text: &str, lang: Option<Lang>) -> (Lang, Intent) {
-        let clean = normalize(text);
-        let lang = lang.unwrap_or_else(|| language(&clean));
-        let intent = self.classifier.classify(&clean, lang, ALTERNATIVES);
-        (lang, intent)
     }
 
     /// The entities alone.
@@ -190,10 +195,8 @@ impl Pipeline {
     /// # Errors
     /// Overload, or a part that failed.
     pub async fn similar(&self, text: &str, top_k: usize, filter: SearchFilter) -> Result<Vec<ScoredTicket>, PipelineError> {
-        let clean = normalize(text);
-        let intent = self.classifier.classify(&clean, language(&clean), usize::MAX);
-        let vector = self.encoder.encode(text, Role::Query).await?;
-        let matches = self.match_tickets(&clean, vector.into(), &intent, filter, top_k).await?;
+        let read = self.read(text, None).await?;
+        let matches = self.match_tickets(&read.clean, read.sentence, &read.intent, filter, top_k).await?;
         Ok(self.ticket_rows(matches, top_k))
     }
 
@@ -251,9 +254,9 @@ impl Pipeline {
     }
 
     /// Versions of everything that has a say.
-    pub fn versions(&self, with_encoder: bool) -> Versions {
+    pub fn versions(&self, seats: &Seats, with_encoder: bool) -> Versions {
         Versions {
-            classifier: self.classifier.version().to_owned(),
+            classifier: seats.champion().version().to_owned(),
             ner: self.shelf.load().tagger.version().to_owned(),
             encoder: with_encoder.then(|| self.encoder.name().to_owned()),
             gate: self.gate.version(),
@@ -262,26 +265,34 @@ impl Pipeline {
 
     fn understand(&self, message: &Message<'_>, timing: &mut Timings) -> Understood {
         let stage = Instant::now();
+        let seats = self.lineup.seats();
         let clean = normalize(message.text);
         let lang = message.lang.unwrap_or_else(|| language(&clean));
         // All labels: retrieval wants the probability of each candidate's intent.
-        let intent = self.classifier.classify(&clean, lang, usize::MAX);
+        let intent = seats.champion().fast(&clean, lang);
         timing.classify = milliseconds(stage);
         let stage = Instant::now();
         let shelf = self.shelf.load();
         let entities = shelf.tagger.tag(message.text, &clean);
         let products = match_products(&entities, &shelf.products);
         timing.entities = milliseconds(stage);
-        Understood { lang, clean, intent, entities, products }
+        Understood { seats, lang, clean, intent, entities, products }
     }
 
-    async fn retrieve(&self, message: &Message<'_>, understood: &Understood, timing: &mut Timings) -> Result<Found, PipelineError> {
+    async fn retrieve(&self, message: &Message<'_>, understood: &mut Understood, timing: &mut Timings) -> Result<Found, PipelineError> {
         let stage = Instant::now();
-        let vector = self.encoder.encode(message.text, Role::Query).await?;
+        let seats = Arc::clone(&understood.seats);
+        let model = seats.champion();
+        let settled = message.mode == Mode::Auto && model.settles(&understood.intent, self.policy.load().precision.intent);
+        let wanted = if settled { Wanted::sentence() } else { model.wanted_with_sentence() };
+        let encoded = self.encoder.encode(message.text, Role::Query, wanted).await?;
+        if !settled {
+            understood.intent = model.full(&understood.clean, understood.lang, &encoded);
+        }
         timing.encode = Some(milliseconds(stage));
 
         let stage = Instant::now();
-        let vector: Arc<[f32]> = vector.into();
+        let vector: Arc<[f32]> = encoded.sentence.unwrap_or_default().into();
         let (tickets, articles) = tokio::try_join!(
             self.match_tickets(&understood.clean, Arc::clone(&vector), &understood.intent, SearchFilter::default(), message.top_k),
             self.match_articles(&understood.clean, vector, &understood.intent),
@@ -295,7 +306,7 @@ impl Pipeline {
     fn decide(&self, understood: &Understood, knowledge: decide::Knowledge) -> crate::domain::Decision {
         let policy = self.policy.load();
         let thresholds = Thresholds {
-            intent: self.classifier.threshold(policy.precision.intent),
+            intent: understood.seats.champion().classifier.threshold(&understood.intent, policy.precision.intent),
             auto_reply: self.gate.reply_threshold(policy.precision.auto_reply),
             suggest: self.gate.reply_threshold(policy.precision.suggest),
         };

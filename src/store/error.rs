@@ -27,6 +27,9 @@ pub enum StoreError {
     #[error("the catalogue entry {sku:?} cannot be read or written as JSON: {source}")]
     Catalogue { sku: String, source: serde_json::Error },
 
+    #[error("the recorded triage {id:?} cannot be read: {source}")]
+    Triage { id: String, source: serde_json::Error },
+
     #[error("the store failed: {0}")]
     Database(#[from] sqlx::Error),
 }
@@ -40,6 +43,7 @@ impl StoreError {
             StoreError::NewerSchema { .. } => "run the newer version, or restore the backup made before the upgrade",
             StoreError::Migration { .. } => "restore the file from a backup, or name another folder with data.dir (--data)",
             StoreError::Catalogue { .. } => "import the catalogue again",
+            StoreError::Triage { .. } => "it was written by another program, or damaged: restore the file from a backup",
             StoreError::Database(_) => "check that the disk is not full and that no other program holds the file",
         }
     }

@@ -1,4 +1,4 @@
-//! The records: articles, tickets, catalogue, triages, and what the vector index has still to learn of them, in one SQLite file.
+//! The records: articles, tickets, catalogue, triages with what agents said of them, and what the vector index has still to learn of them, in one SQLite file.
 //!
 //! A change of an article or ticket and its row of the index outbox are one transaction: after a crash the index catches up from
 //! [`Store::index_backlog`]. The store never embeds, never searches and never reads a clock (times are arguments).
@@ -11,6 +11,7 @@
 mod articles;
 mod catalogue;
 mod error;
+mod feedback;
 mod idempotency;
 mod outbox;
 mod tickets;
@@ -32,8 +33,10 @@ use sqlx::{QueryBuilder, Sqlite, Transaction};
 use utoipa::ToSchema;
 
 pub use error::StoreError;
+pub use feedback::{Feedback, Judged};
 pub use idempotency::{Answer, Idempotency};
 pub use outbox::{IndexJob, IndexKind, IndexOp};
+pub use triages::{Recorded, RecordedTriage};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
 

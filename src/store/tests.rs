@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::{Article, CatalogueItem, Lang, TicketRecord, TicketState};
+use crate::domain::{Article, CatalogueItem, Lang, Outcome, TicketRecord, TicketState};
 
 /// As hostile as an id can be: quotes, a comment, a wildcard, an emoji, a zero byte.
 const NASTY: &str = "x'); DROP TABLE tickets;--\"%_ 🦄\u{0}末";
@@ -289,5 +289,62 @@ async fn a_newer_schema_is_refused() -> Result<(), StoreError> {
     store.close().await;
     let error = Store::open(&dir.path().join("deep/down/fenzhen.db")).await.expect_err("newer");
     assert!(matches!(&error, StoreError::NewerSchema { version: 9999, .. }), "{error:?}");
+    Ok(())
+}
+
+fn kept(intent: &str) -> String {
+    let intent = serde_json::json!({ "id": intent, "category": "c", "confidence": 0.5, "alternatives": [] });
+    serde_json::json!({ "request": { "text": "x" }, "answer": { "id": "x", "lang": "zh", "intent": intent } }).to_string()
+}
+
+fn said(outcome: Outcome, intent: Option<&str>) -> Feedback {
+    Feedback { outcome, intent: intent.map(str::to_owned), reply: None }
+}
+
+#[tokio::test]
+async fn all_feedback_stays_and_the_last_word_counts() -> Result<(), StoreError> {
+    let (dir, store) = on_disk().await;
+    for (n, id) in ["a", "b", NASTY].into_iter().enumerate() {
+        store.record_triage(id, &format!("2026-01-0{}T00:00:00.5Z", n + 1), "还没发货", &kept("shipping_time")).await?;
+    }
+    let edited = Feedback { reply: Some(NASTY.into()), ..said(Outcome::Edited, None) };
+    assert_eq!(store.add_feedback("a", "2026-01-05T00:00:00Z", &said(Outcome::Rejected, None)).await?, Some(1));
+    assert_eq!(store.add_feedback(NASTY, "2026-01-06T00:00:00.25Z", &edited).await?, Some(1));
+    assert_eq!(store.add_feedback("a", "2026-01-07T00:00:00Z", &said(Outcome::Rejected, Some("refund"))).await?, Some(2));
+    assert_eq!(store.add_feedback("nobody", "2026-01-07T00:00:00Z", &edited).await?, None, "there is nothing to speak of");
+
+    let store = reopened(&dir, store).await;
+    assert_eq!(store.feedback("a").await?, [said(Outcome::Rejected, None), said(Outcome::Rejected, Some("refund"))]);
+    let last = |rows: Vec<Judged>| rows.into_iter().map(|row| (row.triage.id, row.feedback)).collect::<Vec<_>>();
+    let all = store.judged(0, None, 10).await?;
+    assert_eq!((all[0].triage.text.as_str(), all[0].triage.intent.id.as_str()), ("还没发货", "shipping_time"));
+    let (first, rest) = (all[0].seq, last(all));
+    assert_eq!(rest, [(NASTY.to_owned(), edited.clone()), ("a".to_owned(), said(Outcome::Rejected, Some("refund")))]);
+    assert_eq!(last(store.judged(first, None, 10).await?), rest[1..]);
+    assert_eq!(last(store.judged(0, None, 1).await?), rest[..1]);
+    // A time of a second's beginning is before every fraction of that second.
+    assert_eq!(last(store.judged(0, Some("2026-01-06T00:00:00"), 10).await?), rest);
+    assert_eq!(last(store.judged(0, Some("2026-01-06T00:00:01"), 10).await?), rest[1..]);
+    assert_eq!((store.judged_count(None).await?, store.judged_count(Some("2026-01-07T00:00:01")).await?), (2, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn recorded_triages_are_read_by_time_and_without_those_that_were_judged() -> Result<(), StoreError> {
+    let store = Store::in_memory().await?;
+    for (id, day) in [("a", 2), ("b", 1), ("c", 2), ("d", 3)] {
+        store.record_triage(id, &format!("2026-01-0{day}T00:00:00.5Z"), id, &kept("refund")).await?;
+    }
+    store.add_feedback("c", "2026-01-04T00:00:00Z", &said(Outcome::Accepted, None)).await?;
+    let ids = |rows: Vec<RecordedTriage>| rows.into_iter().map(|row| row.id).collect::<String>();
+    let all = Recorded::default();
+    assert_eq!(ids(store.recorded_triages(all, None, 10).await?), "bacd");
+    assert_eq!(ids(store.recorded_triages(all, Some(("2026-01-02T00:00:00.5Z", "a")), 1).await?), "c");
+    let unjudged = Recorded { unjudged: true, since: Some("2026-01-02T00:00:00") };
+    assert_eq!(ids(store.recorded_triages(unjudged, None, 10).await?), "ad");
+    assert_eq!((store.recorded_count(all).await?, store.recorded_count(unjudged).await?), (4, 2));
+    store.record_triage("e", "2026-01-09T00:00:00Z", "e", "no JSON").await?;
+    let error = store.recorded_triages(all, None, 10).await.expect_err("it cannot be read");
+    assert!(error.to_string().contains("\"e\""), "{error}");
     Ok(())
 }

@@ -12,10 +12,13 @@ pub enum Metric {
     HttpRequests,
     HttpDuration,
     TriageDecisions,
+    Feedback,
     StageDuration,
     EncoderRefused,
     HttpRefused,
     IndexEntries,
+    ShadowMessages,
+    ModelSwaps,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,14 +29,27 @@ pub enum Kind {
 }
 
 impl Metric {
-    pub const TABLE: [(Metric, Kind, &'static str, &'static str); 7] = [
+    pub const TABLE: [(Metric, Kind, &'static str, &'static str); 10] = [
         (Metric::HttpRequests, Kind::Counter, "fenzhen_http_requests_total", "Requests by method, route and status."),
         (Metric::HttpDuration, Kind::Histogram, "fenzhen_http_request_duration_seconds", "Time to answer, by method and route."),
         (Metric::TriageDecisions, Kind::Counter, "fenzhen_triage_decisions_total", "Triages by action and language."),
+        (Metric::Feedback, Kind::Counter, "fenzhen_feedback_total", "Feedback of agents by outcome."),
         (Metric::StageDuration, Kind::Histogram, "fenzhen_triage_stage_duration_seconds", "Time of a triage's stages."),
         (Metric::EncoderRefused, Kind::Counter, "fenzhen_encoder_refused_total", "Messages refused because the encoder's queue was full."),
         (Metric::HttpRefused, Kind::Counter, "fenzhen_http_refused_total", "Requests refused because too many were being worked on."),
         (Metric::IndexEntries, Kind::Gauge, "fenzhen_index_entries", "Entries that can be found, by kind."),
+        (
+            Metric::ShadowMessages,
+            Kind::Counter,
+            "fenzhen_shadow_messages_total",
+            "Messages given to the challenger, by outcome: agreed, disagreed, dropped.",
+        ),
+        (
+            Metric::ModelSwaps,
+            Kind::Counter,
+            "fenzhen_model_swaps_total",
+            "Changes of the served models while serving, by outcome: taken, refused.",
+        ),
     ];
 
     pub fn name(self) -> &'static str {

@@ -1,4 +1,4 @@
-//! Text: normalisation with a way back to the original, language, identifiers, segmentation, features, word lists.
+//! Text: normalisation with a way back to the original, language, identifiers, segmentation, features, spelling, word lists.
 //!
 //! Pure: no I/O but the one-time loading of the segmenter's dictionary, no clock, no state. Every function is safe to call
 //! from any thread on any string that Rust can hold.
@@ -8,6 +8,7 @@ mod identifiers;
 mod language;
 mod normalize;
 mod segment;
+mod similarity;
 mod wordlist;
 
 pub use features::{FeatureConfig, Features, for_each_feature};
@@ -15,6 +16,7 @@ pub use identifiers::{Identifier, IdentifierKind, find_identifiers};
 pub use language::detect;
 pub use normalize::{Normalized, is_han, normalize};
 pub use segment::{search_terms, warm_up, words};
+pub use similarity::{NEAR_DUPLICATE, jaccard, trigrams};
 pub use wordlist::WordList;
 
 /// Version of everything in this room that decides which features and terms a text yields.

@@ -13,6 +13,9 @@ use crate::classify::{expected_calibration_error, threshold_for_precision};
 use crate::decide::{GateArtefact, MatchFeatures, MatchModel, MatchScores};
 use crate::text::TEXT_VERSION;
 
+/// Of the lower bound of a reply's precision.
+const CONFIDENCE: f64 = 0.9;
+
 /// `training/gate.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,7 +60,7 @@ pub fn train_gate(
     let (article, held_out) = fit_calibrated(articles[0], recipe.penalty)?;
     let (ticket, _) = fit_calibrated(tickets[0], recipe.penalty)?;
     let reply_thresholds: BTreeMap<u32, Option<f64>> =
-        recipe.precisions.iter().map(|&p| (p, threshold_for_precision(&held_out, f64::from(p) / 100.0))).collect();
+        recipe.precisions.iter().map(|&p| (p, threshold_for_precision(&held_out, f64::from(p) / 100.0, CONFIDENCE))).collect();
     let auto = reply_thresholds.range(95..).next().and_then(|(_, t)| *t);
     let scores = BTreeMap::from([
         ("articles.valid".to_owned(), score(articles[0], &article, auto)),

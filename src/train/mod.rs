@@ -3,14 +3,27 @@
 //! Reads recipes and corpora; the artefacts' formats belong to the rooms that serve them.
 
 mod classifier;
+mod feedback;
+mod folds;
 mod gate;
 mod recipe;
+mod suspects;
 
-pub use classifier::{ClassifierRecipe, card, train_classifier};
+pub use classifier::{
+    CalibrationParameters, ClassifierRecipe, Corpus, DataPaths, EncoderKind, EncoderParameters, Files, Fold, News, Rows, SparseFit,
+    SparseParameters, SparseSettings, StudyPoint, Tell, TrainingEncoder, Trial, Workplace, autotune, card, cross_validate, learning_curve,
+    settings_of, train_classifier,
+};
+pub use feedback::{Conflict, Harvest, HarvestReport};
+pub use folds::{FoldParameters, FoldRow, out_of_fold};
 pub use gate::{GateRecipe, MatchExamples, gate_card, train_gate};
-pub use recipe::{RecipeError, read_recipe};
+pub use recipe::{RecipeError, read_recipe, recipe_of};
+pub use suspects::{Suspect, SuspectReport, suspects};
+
+use std::path::PathBuf;
 
 use crate::corpus::CorpusError;
+use crate::embed::EncodeError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
@@ -22,4 +35,10 @@ pub enum TrainError {
     Data(String),
     #[error("fitting failed: {0}")]
     Fit(String),
+    #[error(transparent)]
+    Encoder(#[from] EncodeError),
+    #[error("{}: {}", .0.display(), .1)]
+    Workplace(PathBuf, #[source] std::io::Error),
+    #[error("another training works in {}: wait for it, or give this one another --out", .0.display())]
+    Busy(PathBuf),
 }

@@ -25,7 +25,15 @@ pub enum RecipeError {
 pub fn read_recipe<T: DeserializeOwned>(path: &Path, settings: &[String]) -> Result<T, RecipeError> {
     let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Io { path: path.to_owned(), source })?;
     let broken = |why: String| RecipeError::Broken { path: path.to_owned(), why };
-    let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| broken(e.to_string()))?;
+    recipe_of(text.parse().map_err(|e: toml::de::Error| broken(e.to_string()))?, path, settings)
+}
+
+/// As [`read_recipe`], of a table that stands in the file `path`.
+///
+/// # Errors
+/// As [`read_recipe`].
+pub fn recipe_of<T: DeserializeOwned>(mut table: toml::Table, path: &Path, settings: &[String]) -> Result<T, RecipeError> {
+    let broken = |why: String| RecipeError::Broken { path: path.to_owned(), why };
     for setting in settings {
         set(&mut table, setting).map_err(|why| RecipeError::Setting { setting: setting.clone(), why })?;
     }

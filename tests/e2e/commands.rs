@@ -15,11 +15,22 @@ const COMMANDS: &[&[&str]] = &[
     &["train", "gate"],
     &["eval"],
     &["eval", "intents"],
+    &["eval", "compare"],
+    &["eval", "cross"],
+    &["eval", "curve"],
+    &["eval", "public"],
     &["eval", "speed"],
     &["embed"],
     &["data"],
+    &["data", "import"],
+    &["data", "split"],
     &["data", "validate"],
+    &["data", "export"],
     &["data", "stats"],
+    &["data", "export"],
+    &["data", "informative"],
+    &["data", "suspects"],
+    &["data", "drift"],
     &["index"],
     &["index", "build"],
     &["index", "verify"],
@@ -30,6 +41,13 @@ const COMMANDS: &[&[&str]] = &[
     &["models", "list"],
     &["models", "verify"],
     &["models", "show"],
+    &["models", "import"],
+    &["models", "promote"],
+    &["models", "rollback"],
+    &["models", "alias"],
+    &["models", "diff"],
+    &["models", "gc"],
+    &["models", "shadow"],
     &["config"],
     &["config", "show"],
     &["config", "check"],
@@ -104,10 +122,10 @@ fn a_setting_that_a_recipe_does_not_know_is_refused() {
     let dir = folder();
     let out = dir.path().join("model").display().to_string();
     let train = |setting: &str| run(&["train", "classifier", "training/intent.toml", "--out", &out, "--set", setting]);
-    train("model.alhpa=1").expect(1).expect_error("alhpa", "training/intent.toml");
-    train("model.alpha").expect(1).expect_error("key=value", "training/intent.toml");
-    let done = train("model.alpha=-1").expect(1);
-    assert!(done.err.contains("model.alpha is -1"), "{}", done.err);
+    train("sparse.alhpa=1").expect(1).expect_error("alhpa", "training/intent.toml");
+    train("sparse.alpha").expect(1).expect_error("key=value", "training/intent.toml");
+    let done = train("sparse.alpha=-1").expect(1);
+    assert!(done.err.contains("sparse.alpha is -1"), "{}", done.err);
     assert!(!dir.path().join("model").exists(), "nothing is written by a training that failed");
     let missing = run(&["train", "classifier", "training/no-such.toml"]).expect(1);
     assert!(missing.err.contains("training/no-such.toml"), "{}", missing.err);
@@ -184,13 +202,4 @@ fn the_printed_api_document_is_the_kept_one() {
     let printed = run(&["openapi"]).expect(0).out;
     let kept = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json")).expect("docs/openapi.json");
     assert_eq!(printed, kept, "UPDATE_SNAPSHOTS=1 cargo test --release --test it snapshots");
-}
-
-#[test]
-fn the_classifier_is_measured_in_words_and_in_json() {
-    let report = run(&["eval", "intents", "--json"]).expect(0).out;
-    let report: Value = serde_json::from_str(&report).expect("JSON");
-    assert!(report.as_object().is_some_and(|fields| !fields.is_empty()));
-    let missing = run(&["eval", "intents", "--data", "/nowhere/test.jsonl"]).expect(1);
-    assert!(missing.err.contains("/nowhere/test.jsonl"), "{}", missing.err);
 }

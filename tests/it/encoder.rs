@@ -1,10 +1,11 @@
 //! The encoder on real weights: parity of its arithmetics, batching, cutting, and a worker that refuses instead of waiting.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use fenzhen::classify::Cascade;
 use fenzhen::corpus::{Example, read_jsonl};
-use fenzhen::embed::{Arithmetic, EncodeError, Encoder, EncoderWorker, Role, SentenceEncoder, WorkerConfig};
+use fenzhen::embed::{Arithmetic, Branch, EncodeError, Encoder, EncoderWorker, Role, SentenceEncoder, Wanted, WorkerConfig};
 
 use crate::support::{RUNTIME, load_encoder, root};
 
@@ -130,7 +131,7 @@ fn a_full_queue_refuses_at_once() {
         let mut refused = None;
         // The worker takes what waits into a batch while this goes on; it cannot take as fast as this asks.
         for _ in 0..1_000 {
-            let mut future = worker.encode(&text, Role::Query);
+            let mut future = worker.encode(&text, Role::Query, Wanted::sentence());
             match now(&mut future).await {
                 Some(answer) => {
                     refused = Some(answer);
@@ -141,10 +142,10 @@ fn a_full_queue_refuses_at_once() {
         }
         assert!(matches!(refused, Some(Err(EncodeError::Overloaded { capacity: 2 }))), "{refused:?}");
         for vector in futures_util::future::join_all(waiting).await {
-            assert_eq!(vector.expect("those who were let in are served").len(), worker.dimension());
+            assert_eq!(vector.expect("those who were let in are served").sentence.expect("a vector").len(), worker.dimension());
         }
         assert_eq!(worker.waiting(), 0);
-        worker.encode("在吗", Role::Query).await.expect("there is room again");
+        worker.encode("在吗", Role::Query, Wanted::sentence()).await.expect("there is room again");
     });
 }
 
@@ -153,14 +154,14 @@ fn callers_who_have_gone_harm_no_others() {
     let worker = worker(64);
     let texts: Vec<String> = (0..32).map(|i| format!("第{i}单什么时候发货")).collect();
     let kept = RUNTIME.block_on(async {
-        let mut futures: Vec<_> = texts.iter().map(|text| worker.encode(text, Role::Query)).collect();
+        let mut futures: Vec<_> = texts.iter().map(|text| worker.encode(text, Role::Query, Wanted::sentence())).collect();
         for future in &mut futures {
             assert!(now(future).await.is_none(), "it waits in the queue");
         }
         let kept: Vec<_> = futures.into_iter().enumerate().filter(|(i, _)| i % 2 == 0).map(|(_, future)| future).collect();
         futures_util::future::join_all(kept).await
     });
-    let kept: Vec<Vec<f32>> = kept.into_iter().map(|vector| vector.expect("they are served")).collect();
+    let kept: Vec<Vec<f32>> = kept.into_iter().map(|answer| answer.expect("they are served").sentence.expect("a vector")).collect();
     let texts: Vec<String> = texts.into_iter().step_by(2).collect();
     assert_near(&kept, &in_batches(&BEST, &texts, 1), 0.9999, "those who stayed");
     assert_eq!(worker.waiting(), 0);
@@ -174,4 +175,23 @@ fn bulk_encoding_keeps_the_order_of_its_texts() {
     let vectors = worker.encode_bulk(&texts, Role::Query).expect("vectors");
     assert_near(&vectors, &in_batches(&BEST, &texts, 1), 0.9999, "in order");
     assert!(worker.encode_bulk(&[], Role::Query).expect("nothing").is_empty());
+}
+
+#[test]
+fn one_pass_gives_everybody_what_they_want() {
+    let worker = worker(64);
+    let dense = Cascade::shipped().expect("the shipped classifier").dense().cloned().expect("its share of the encoder");
+    let branch = |arithmetic| Branch::parse(dense.branch.as_deref().expect("a branch"), arithmetic).expect("a branch");
+    let branches = [Arc::new(branch(Arithmetic::Auto)), Arc::new(branch(Arithmetic::Float))];
+    let wanted = |sentence, branch: Option<&Arc<Branch>>| Wanted { sentence, branch: branch.cloned() };
+    let text = "怎么退货";
+    let wants = [wanted(true, None), wanted(true, Some(&branches[0])), wanted(false, Some(&branches[1])), wanted(false, None)];
+    let answers = RUNTIME.block_on(futures_util::future::join_all(wants.map(|w| worker.encode(text, Role::Query, w))));
+    let answers: Vec<_> = answers.into_iter().map(|a| a.expect("vectors")).collect();
+    let has: Vec<_> = answers.iter().map(|a| (a.sentence.is_some(), a.branch.is_some())).collect();
+    assert_eq!(has, [(true, false), (true, true), (false, true), (false, false)]);
+    let sentence = in_batches(&BEST, &[text.to_owned()], 1);
+    assert_near(&[answers[1].sentence.clone().expect("a vector")], &sentence, 0.9999, "the sentence beside a branch");
+    let of_branch = |i: usize| vec![answers[i].branch.clone().expect("a vector")];
+    assert_near(&of_branch(1), &of_branch(2), 0.995, "the branch in two arithmetics");
 }

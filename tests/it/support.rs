@@ -7,14 +7,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use fenzhen::app::{App, open_encoder};
-use fenzhen::classify::SparseClassifier;
+use fenzhen::app::{App, load_artefact, open_encoder, open_registry};
+use fenzhen::classify::Cascade;
 use fenzhen::config::Config;
 use fenzhen::decide::{GateArtefact, Policy};
+use fenzhen::domain::Mode;
 use fenzhen::embed::{Arithmetic, Encoder, EncoderWorker, SentenceEncoder};
 use fenzhen::http::{Limits, Readiness, Service, router};
-use fenzhen::models::{ENCODER_FILE, ModelStore, TOKENIZER_FILE};
-use fenzhen::pipeline::{Knowledge, Pipeline, Shelf};
+use fenzhen::models::{Artefact, ENCODER_FILE, ModelStore, TOKENIZER_FILE};
+use fenzhen::pipeline::{Follower, IntentModel, Knowledge, Pipeline, Shelf};
 use fenzhen::retrieve::{EdgeIndex, IndexStamp, TicketIndex};
 use fenzhen::store::{IndexKind, Store};
 use fenzhen::text::TEXT_VERSION;
@@ -39,6 +40,12 @@ static DEMO: LazyLock<Shop> = LazyLock::new(Shop::demo);
 
 static SHARED_ENCODER: LazyLock<Arc<dyn SentenceEncoder>> =
     LazyLock::new(|| Arc::new(open_encoder(&config(Path::new("unused"))).expect("run fenzhen models pull")));
+
+/// The shipped classifier with its branch.
+static INTENTS: LazyLock<IntentModel> = LazyLock::new(|| {
+    let classifier = Cascade::shipped().expect("the shipped classifier");
+    IntentModel::new(Arc::new(classifier), Arithmetic::Auto).expect("its branch")
+});
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -74,6 +81,7 @@ pub const LIMITS: Limits = Limits {
     concurrency: 64,
     request_timeout: Duration::from_secs(60),
     similar: 5,
+    mode: Mode::Auto,
 };
 
 /// A service with the folder that it keeps its records in.
@@ -94,7 +102,7 @@ impl Shop {
             app.catch_up(&|_, _| ()).await.expect("the indexes are filled");
             app
         });
-        Self::over(Arc::clone(&app.pipeline), Arc::clone(&app.articles), Arc::clone(&app.tickets), Arc::new(folder))
+        Self::over(Arc::clone(&app.pipeline), Arc::clone(&app.articles), Arc::clone(&app.tickets), app.models, Arc::new(folder))
     }
 
     /// A shop without records, over the shared encoder.
@@ -114,8 +122,10 @@ impl Shop {
         let index = |name: &str| -> Arc<dyn TicketIndex> { Arc::new(EdgeIndex::open(&folder.path().join(name), &stamp).expect(name)) };
         let (articles, tickets) = (index("articles"), index("tickets"));
         let store = RUNTIME.block_on(Store::open(&folder.path().join("fenzhen.db"))).expect("a store");
+        let registry = open_registry(&config(folder.path())).expect("a registry");
+        let models = Follower::open(registry, "intent", Box::new(load)).expect("the shipped classifier");
         let pipeline = Pipeline {
-            classifier: Arc::new(SparseClassifier::shipped().expect("the shipped classifier")),
+            lineup: models.lineup(),
             encoder: Arc::clone(&encoder),
             tickets: Arc::clone(&tickets),
             articles: Arc::clone(&articles),
@@ -127,14 +137,21 @@ impl Shop {
         };
         let articles = Knowledge::new(IndexKind::Article, store.clone(), Arc::clone(&encoder), articles);
         let tickets = Knowledge::new(IndexKind::Ticket, store, encoder, tickets);
-        Self::over(Arc::new(pipeline), Arc::new(articles), Arc::new(tickets), Arc::new(folder))
+        Self::over(Arc::new(pipeline), Arc::new(articles), Arc::new(tickets), Arc::new(models), Arc::new(folder))
     }
 
-    fn over(pipeline: Arc<Pipeline>, articles: Arc<Knowledge>, tickets: Arc<Knowledge>, folder: Arc<TempDir>) -> Self {
+    fn over(
+        pipeline: Arc<Pipeline>,
+        articles: Arc<Knowledge>,
+        tickets: Arc<Knowledge>,
+        models: Arc<Follower>,
+        folder: Arc<TempDir>,
+    ) -> Self {
         let service = Service {
             pipeline,
             articles,
             tickets,
+            models,
             limits: LIMITS,
             keys: Vec::new(),
             metrics: METRICS.clone(),
@@ -154,6 +171,7 @@ impl Shop {
             pipeline: Arc::clone(&old.pipeline),
             articles: Arc::clone(&old.articles),
             tickets: Arc::clone(&old.tickets),
+            models: Arc::clone(&old.models),
             limits: old.limits,
             keys: old.keys.clone(),
             metrics: old.metrics.clone(),
@@ -195,6 +213,14 @@ impl Shop {
 
     pub fn post_raw(&self, path: &str, body: impl Into<Body>) -> Answer {
         self.send(request("POST", path, &[], body.into()))
+    }
+}
+
+/// As the program does.
+fn load(artefact: Option<&Artefact>) -> Result<Arc<IntentModel>, String> {
+    match artefact {
+        Some(artefact) => load_artefact(artefact, Arithmetic::Auto),
+        None => Ok(Arc::new(INTENTS.clone())),
     }
 }
 

@@ -77,6 +77,7 @@ const WORDS = {
     runners_up: "Runners-up", nothing_fits: "none of the shop’s intents",
     evidence: "Terms that spoke for it", evidence_note: "weight in log-odds against the other intents",
     no_evidence: "No single term stood out.",
+    neighbours: "The nearest training messages",
     path: { fast: "sparse terms only", full: "terms and sentence encoder" },
     lang: { zh: "Chinese", en: "English" },
     mode: { fast: "fast", full: "full", auto: "auto" },
@@ -189,6 +190,7 @@ const WORDS = {
     runners_up: "其他可能", nothing_fits: "不属于任何意图",
     evidence: "支持它的词", evidence_note: "相对其他意图的对数几率",
     no_evidence: "没有特别突出的词。",
+    neighbours: "最相近的训练消息",
     path: { fast: "仅稀疏词特征", full: "词特征与句向量" },
     lang: { zh: "中文", en: "英文" },
     mode: { fast: "快速", full: "完整", auto: "自动" },
@@ -466,6 +468,7 @@ function intentCard({ intent }) {
   if (!intent) return card("intent", t("intent"), null, muted("–"));
   const others = list(intent.alternatives);
   const terms = list(intent.evidence);
+  const near = list(intent.neighbours).slice(0, 3);
   const heaviest = Math.max(...terms.map((term) => Math.abs(term.weight) || 0), 1e-9);
   return card("intent", t("intent"), h("span", { class: "tag" }, own(t("path"), intent.path) ?? String(intent.path ?? "")),
     h("div", { class: "top-intent" },
@@ -483,7 +486,12 @@ function intentCard({ intent }) {
       ? h("ul", { class: "terms", title: t("evidence_note") }, terms.map((term) =>
         h("li", { "--share": share(Math.abs(term.weight) / heaviest), class: term.weight < 0 ? "against" : null },
           h("span", {}, String(term.term)), h("span", { class: "number" }, isNumber(term.weight) ? `${term.weight < 0 ? "−" : "+"}${Math.abs(term.weight).toFixed(2)}` : ""))))
-      : muted(t("no_evidence")));
+      : muted(t("no_evidence")),
+    near.length > 0 ? h("h4", {}, t("neighbours")) : null,
+    near.length > 0
+      ? h("ol", { class: "rows" }, near.map((row) =>
+        h("li", {}, h("p", { class: "row-text" }, String(row.text ?? "")), h("p", { class: "meta" }, h("span", {}, named(INTENTS, row.intent))))))
+      : null);
 }
 
 function articlesCard({ articles, reply }) {

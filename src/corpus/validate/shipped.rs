@@ -1,51 +1,13 @@
-//! Is a corpus fit to train and measure on? Schema, duplicates, near-duplicates across splits, label balance.
+//! The corpora that the project ships: schema, duplicates, near-duplicates across splits, label balance.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
-use super::{ArticleQuery, CorpusTicket, Example, Taxonomy};
+use super::super::near::near_pairs;
+use super::super::{ArticleQuery, CorpusTicket, Example, Taxonomy};
+use super::Report;
 use crate::domain::{Article, CatalogueItem, Lang};
-use crate::text::normalize;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    Warning,
-    Error,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Finding {
-    pub severity: Severity,
-    pub message: String,
-}
-
-/// What validation found, and the counts behind it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Report {
-    pub findings: Vec<Finding>,
-    /// Split or file to number of rows.
-    pub sizes: BTreeMap<String, usize>,
-}
-
-impl Report {
-    pub fn errors(&self) -> usize {
-        self.findings.iter().filter(|f| f.severity == Severity::Error).count()
-    }
-
-    fn error(&mut self, message: String) {
-        self.findings.push(Finding { severity: Severity::Error, message });
-    }
-
-    fn warning(&mut self, message: String) {
-        self.findings.push(Finding { severity: Severity::Warning, message });
-    }
-}
-
-/// Share of common character trigrams above which two texts of different splits count as the same text (Jaccard).
-///
-/// 0.6 lets "how do I pay" and "how do I pack" pass and holds "where is my parcel" and "where is my parcel??" back.
-pub const NEAR_DUPLICATE: f64 = 0.6;
 
 /// Judges the splits of an intent corpus, given as (name, rows) with `train` first.
 pub fn validate_intents(taxonomy: &Taxonomy, splits: &[(&str, &[Example])], minimum: impl Fn(&str, &str, Lang) -> usize) -> Report {
@@ -161,47 +123,25 @@ fn unique<'a>(report: &mut Report, what: &str, ids: impl Iterator<Item = &'a str
 
 /// Exact duplicates anywhere, and near-duplicates between different groups (splits), as errors.
 fn report_duplicates(report: &mut Report, texts: &[(&str, &str)]) {
-    let mut by_gram: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
-    let mut grams: Vec<FxHashSet<u64>> = Vec::with_capacity(texts.len());
-    let mut seen: FxHashMap<String, usize> = FxHashMap::default();
+    let mut seen: FxHashMap<&str, usize> = FxHashMap::default();
+    let mut once = Vec::with_capacity(texts.len());
     for (at, &(group, text)) in texts.iter().enumerate() {
-        if let Some(&other) = seen.get(text) {
-            report.error(format!("{text:?} stands in {} and again in {group}", texts[other].0));
-            grams.push(FxHashSet::default());
-            continue;
-        }
-        seen.insert(text.to_owned(), at);
-        let mine = trigrams(text);
-        let mut shared: FxHashMap<u32, usize> = FxHashMap::default();
-        for gram in &mine {
-            for &other in by_gram.get(gram).into_iter().flatten() {
-                *shared.entry(other).or_default() += 1;
+        match seen.get(text) {
+            Some(&other) => report.error(format!("{text:?} stands in {} and again in {group}", texts[other].0)),
+            None => {
+                seen.insert(text, at);
+                once.push((group, text));
             }
         }
-        let mut near: Vec<u32> = shared
-            .into_iter()
-            .filter(|&(other, common)| {
-                let union = mine.len() + grams[other as usize].len() - common;
-                texts[other as usize].0 != group && common as f64 >= NEAR_DUPLICATE * union as f64
-            })
-            .map(|(other, _)| other)
-            .collect();
-        near.sort_unstable();
-        for other in near {
-            report.error(format!("{text:?} ({group}) is nearly {:?} ({})", texts[other as usize].1, texts[other as usize].0));
-        }
-        for &gram in &mine {
-            by_gram.entry(gram).or_default().push(at as u32);
-        }
-        grams.push(mine);
     }
-}
-
-/// Hashes of the character trigrams of a text without marks and spaces; a shorter text is one gram.
-fn trigrams(text: &str) -> FxHashSet<u64> {
-    let chars: Vec<char> = normalize(text).text.chars().filter(|c| c.is_alphanumeric()).collect();
-    let hash = |gram: &[char]| gram.iter().fold(0u64, |h, &c| (h << 21) ^ u64::from(u32::from(c)));
-    if chars.len() < 3 { FxHashSet::from_iter([hash(&chars)]) } else { chars.windows(3).map(hash).collect() }
+    let all: Vec<&str> = once.iter().map(|(_, text)| *text).collect();
+    let mut near = Vec::new();
+    near_pairs(&all, &mut near, |_, a, b| once[a].0 != once[b].0, |near, a, b| near.push((b, a)));
+    near.sort_unstable();
+    for (at, other) in near {
+        let ((group, text), (other_group, other_text)) = (once[at], once[other]);
+        report.error(format!("{text:?} ({group}) is nearly {other_text:?} ({other_group})"));
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,234 @@
+//! The encoder's share of the training: vectors of all rows for a fold, by frozen layers or a branch tuned on the fold.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use linfa::prelude::*;
+use linfa_logistic::MultiLogisticRegression;
+use ndarray::{Array1, Array2};
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::data::{Corpus, Fold};
+use super::recipe::{ClassifierRecipe, EncoderKind};
+use super::{News, Tell};
+use crate::classify::{Dense, Examples, Head};
+use crate::embed::tuning::{Cached, Checkpoint, Labelled, Tuned, Tuning, TuningNews, tune};
+use crate::embed::{Arithmetic, Branch, Encoder, Role};
+use crate::train::TrainError;
+
+/// The pretrained encoder, in the arithmetic of the reference: training is the same on every CPU, and the quantised one that serves
+/// differs by less than its own rounding.
+pub struct TrainingEncoder {
+    pub encoder: Encoder,
+    /// Its weights' file (GGUF).
+    pub weights: PathBuf,
+    /// Name of the model, for the card.
+    pub name: String,
+}
+
+/// Where unfinished work lies until the training is done: a folder beside the artefact, locked while somebody trains in it.
+#[derive(Clone)]
+pub struct Workplace {
+    dir: PathBuf,
+    /// Held as long as anybody works here.
+    lock: Arc<File>,
+    run: String,
+    /// Put before the names of this part's files.
+    part: String,
+}
+
+impl Workplace {
+    /// `run` is the recipe and the data; what another run left behind is not taken up.
+    ///
+    /// # Errors
+    /// When another training works in the folder, or the disk refuses.
+    pub fn open(out: &Path, run: String) -> Result<Self, TrainError> {
+        let dir = out.with_extension("training");
+        let io = |e: std::io::Error| TrainError::Workplace(dir.clone(), e);
+        std::fs::create_dir_all(&dir).map_err(io)?;
+        let lock = File::create(dir.join("lock")).map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Workplace { dir, lock: Arc::new(lock), run, part: String::new() }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(TrainError::Busy(dir)),
+            Err(std::fs::TryLockError::Error(e)) => Err(io(e)),
+        }
+    }
+
+    /// The same folder, for one of several trainings in it.
+    #[must_use]
+    pub fn part(&self, name: &str) -> Self {
+        Workplace { part: format!("{}{name}-", self.part), ..self.clone() }
+    }
+
+    fn checkpoint(&self, fold: &str, kind: &str) -> Checkpoint {
+        let name = format!("{}{fold}", self.part);
+        Checkpoint { file: self.dir.join(format!("{name}.{kind}")), run: format!("{} {name}", self.run) }
+    }
+
+    /// Takes the folder away; the artefact is safe.
+    pub fn close(self) {
+        drop(self.lock);
+        // What stays behind is found and taken away by the next training.
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// The states of all rows of a corpus, and what turns them into a fold's vectors.
+pub struct EncoderStage<'a> {
+    pub encoder: &'a TrainingEncoder,
+    cached: Cached,
+    corpus: &'a Corpus,
+    recipe: &'a ClassifierRecipe,
+    workplace: &'a Workplace,
+}
+
+/// A fitted head, and the vectors that it stands on, of every row of the corpus that was asked for.
+pub struct FoldVectors {
+    pub dense: Dense,
+    pub vectors: BTreeMap<usize, Vec<f32>>,
+}
+
+impl<'a> EncoderStage<'a> {
+    /// Runs the trunk over all rows.
+    ///
+    /// # Errors
+    /// The encoder's.
+    pub fn start(
+        encoder: &'a TrainingEncoder,
+        corpus: &'a Corpus,
+        recipe: &'a ClassifierRecipe,
+        workplace: &'a Workplace,
+        tell: Tell<'_>,
+    ) -> Result<Self, TrainError> {
+        let total = corpus.rows.len();
+        let done = std::sync::atomic::AtomicUsize::new(0);
+        let progress = |n: usize| {
+            let done = done.fetch_add(n, std::sync::atomic::Ordering::Relaxed) + n;
+            tell(News::Progress { what: "encode", done, total });
+        };
+        let cached = Cached::of(&encoder.encoder, &corpus.rows.texts, Role::Query, &progress)?;
+        Ok(EncoderStage { encoder, cached, corpus, recipe, workplace })
+    }
+
+    /// Fits on `fold.fit`; answers the vectors of its rows and of `also`.
+    ///
+    /// # Errors
+    /// The encoder's, linfa's, the disk's.
+    pub fn fit(&self, fold: &Fold, also: &[usize], name: &str, tell: Tell<'_>) -> Result<FoldVectors, TrainError> {
+        // Rows outside of all labels have none to learn.
+        let fit: Vec<usize> = fold.fit.iter().copied().filter(|&r| self.corpus.rows.labels[r].is_some()).collect();
+        let mut wanted: Vec<usize> = fit.iter().chain(&fold.held).chain(also).copied().collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let (head, branch, vectors) = match self.recipe.encoder.kind {
+            EncoderKind::Branch => {
+                let tuned = self.tuned(&fit, &fold.held, name, tell)?;
+                let branch = Branch::parse(&tuned.branch, Arithmetic::Float)?;
+                tell(News::Step("vectors of the tuned branch"));
+                let vectors = self.cached.vectors(&wanted, |states| branch.pooled(states))?;
+                (Head { weight: tuned.weight, bias: tuned.bias }, Some(Arc::from(tuned.branch)), vectors)
+            }
+            _ => {
+                tell(News::Step("sentence vectors"));
+                let vectors = self.cached.vectors(&wanted, |states| self.encoder.encoder.sentences(states))?;
+                tell(News::Step("fit the head"));
+                let of_fit: Vec<&[f32]> =
+                    wanted.iter().zip(&vectors).filter(|(r, _)| fit.binary_search(r).is_ok()).map(|(_, v)| v.as_slice()).collect();
+                (frozen_head(&of_fit, &self.corpus.labels_of(&fit), self.corpus.labels.len(), self.recipe.encoder.penalty)?, None, vectors)
+            }
+        };
+        let vectors: BTreeMap<usize, Vec<f32>> = wanted.into_iter().zip(vectors).collect();
+        let examples = self.examples(&fit, &vectors);
+        Ok(FoldVectors { dense: Dense { head, examples, branch }, vectors })
+    }
+
+    fn tuned(&self, fit: &[usize], held: &[usize], name: &str, tell: Tell<'_>) -> Result<Tuned, TrainError> {
+        let finished = self.workplace.checkpoint(name, "done");
+        if let Some(tuned) = Tuned::load(&finished)? {
+            tell(News::Step("a branch that an interrupted training finished is taken up"));
+            return Ok(tuned);
+        }
+        // Rows outside have no label that could be right or wrong.
+        let labels: Vec<usize> = self.corpus.rows.labels.iter().map(|l| l.unwrap_or(usize::MAX)).collect();
+        let watched: Vec<usize> = held.iter().copied().filter(|&r| labels[r] != usize::MAX).collect();
+        let train = Labelled { set: &self.cached, rows: fit, labels: &labels };
+        let valid = Labelled { rows: &watched, ..train };
+        let parameters = &self.recipe.encoder.tuning;
+        let job = Tuning {
+            weights: &self.encoder.weights,
+            train,
+            valid: (!watched.is_empty()).then_some(valid),
+            classes: self.corpus.labels.len(),
+            parameters,
+            seed: self.recipe.seed,
+            checkpoint: Some(&self.workplace.checkpoint(name, "checkpoint")),
+        };
+        let tuned = tune(job, &mut |news| match news {
+            TuningNews::Step { step, steps, loss } => tell(News::Tuning { step, steps, loss }),
+            TuningNews::Epoch { epoch, accuracy } => tell(News::Epoch { epoch: epoch + 1, epochs: parameters.epochs, accuracy }),
+            TuningNews::Resumed { epoch } => tell(News::Resumed { epoch }),
+        })?;
+        tuned.save(&finished)?;
+        Ok(tuned)
+    }
+
+    /// The same number of each label where there are as many, chosen by the seed, and the labels' mean vectors over all rows.
+    fn examples(&self, fit: &[usize], vectors: &BTreeMap<usize, Vec<f32>>) -> Examples {
+        let dimension = self.encoder.encoder.dimension();
+        let labels = self.corpus.labels.len();
+        let mut shuffled = fit.to_vec();
+        shuffled.shuffle(&mut ChaCha8Rng::seed_from_u64(self.recipe.seed));
+        let mut examples = Examples { centroids: vec![0.0; labels * dimension], ..Examples::default() };
+        let mut counts = vec![0usize; labels];
+        for row in shuffled {
+            let (Some(label), Some(vector)) = (self.corpus.rows.labels[row], vectors.get(&row)) else { continue };
+            for (sum, v) in examples.centroids[label * dimension..][..dimension].iter_mut().zip(vector) {
+                *sum += v;
+            }
+            counts[label] += 1;
+            if counts[label] <= self.recipe.encoder.examples {
+                examples.texts.push(self.corpus.rows.texts[row].clone());
+                examples.labels.push(label);
+                examples.vectors.extend(Examples::rounded(vector));
+            }
+        }
+        for mean in examples.centroids.chunks_exact_mut(dimension) {
+            let norm = mean.iter().map(|v| v * v).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+            mean.iter_mut().for_each(|v| *v /= norm);
+        }
+        examples
+    }
+}
+
+/// Multinomial logistic regression (linfa-logistic, L-BFGS) on vectors of length 1.
+///
+/// e5's vectors crowd in one corner of the sphere: they are centred and stretched to unit deviation, and the head is folded back.
+fn frozen_head(vectors: &[&[f32]], labels: &[usize], classes: usize, penalty: f64) -> Result<Head, TrainError> {
+    let dimension = vectors.first().map_or(0, |v| v.len());
+    let n = vectors.len().max(1) as f64;
+    let mut mean = vec![0.0; dimension];
+    vectors.iter().for_each(|v| mean.iter_mut().zip(*v).for_each(|(m, x)| *m += f64::from(*x) / n));
+    let spread = vectors.iter().map(|v| mean.iter().zip(*v).map(|(m, x)| (f64::from(*x) - m).powi(2)).sum::<f64>()).sum::<f64>();
+    let scale = 1.0 / (spread / (n * dimension as f64)).sqrt().max(1e-9);
+    let rows = Array2::from_shape_fn((vectors.len(), dimension), |(i, j)| (f64::from(vectors[i][j]) - mean[j]) * scale);
+    let model = MultiLogisticRegression::default()
+        .alpha(penalty * n / 100.0)
+        .max_iterations(200)
+        .gradient_tolerance(1e-4)
+        .fit(&Dataset::new(rows, Array1::from_vec(labels.to_vec())))
+        .map_err(|e| TrainError::Fit(e.to_string()))?;
+    let mut head = Head { weight: vec![0.0; classes * dimension], bias: vec![f32::MIN / 4.0; classes] };
+    for (at, &label) in model.classes().iter().enumerate() {
+        let mut bias = model.intercept()[at];
+        for ((to, w), mean) in head.weight[label * dimension..].iter_mut().zip(model.params().column(at)).zip(&mean) {
+            *to = (w * scale) as f32;
+            bias -= w * scale * mean;
+        }
+        head.bias[label] = bias as f32;
+    }
+    Ok(head)
+}

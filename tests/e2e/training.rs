@@ -1,0 +1,109 @@
+//! `train classifier` on somebody's own labels, as an ML engineer meets it: good data, bad data, and the way into a running service.
+
+use std::fs;
+use std::path::Path;
+
+use crate::program::{Running, folder, run, until};
+
+/// Three labels that words tell apart, and a recipe without an encoder.
+fn recipe(dir: &Path) -> String {
+    let stems = [
+        ("refund", "please give me my money back for order"),
+        ("parcel", "where is the parcel of order"),
+        ("thanks", "thank you so much, number"),
+    ];
+    let rows: Vec<String> = (0..90)
+        .map(|i| {
+            let (label, stem) = stems[i % 3];
+            format!(r#"{{"text": "{stem} {}", "intent": "{label}", "lang": "en"}}"#, ["one", "two", "three", "four", "five"][i / 3 % 5])
+        })
+        .collect();
+    fs::write(dir.join("rows.jsonl"), rows.join("\n")).expect("a file");
+    let text = "name = 'mine'\nout = 'mine'\nseed = 3\n[data]\ntrain = 'rows.jsonl'\nfolds = 3\n[encoder]\nkind = 'none'\n";
+    let path = dir.join("mine.toml");
+    fs::write(&path, text).expect("a file");
+    path.display().to_string()
+}
+
+#[test]
+fn labels_of_ones_own_are_trained_measured_and_searched_for() {
+    let dir = folder();
+    let (recipe, out) = (recipe(dir.path()), dir.path().join("mine"));
+    let done = run(&["train", "classifier", &recipe, "--budget", "1s"]).expect(0);
+    assert!(
+        done.out.contains("--set sparse.alpha=") && done.out.contains("held.fast") && done.out.contains("accuracy 100.0 %"),
+        "{}",
+        done.out
+    );
+    assert!(done.err.contains("trial    1"), "{}", done.err);
+    assert!(out.join("model.json").exists() && !out.with_extension("training").exists());
+    let artefact = out.display().to_string();
+    let data = dir.path().join("rows.jsonl").display().to_string();
+    let report = run(&["eval", "intents", "--artefact", &artefact, "--data", &data]).expect(0).out;
+    assert!(report.contains("| all | 90 | 100.0 %"), "{report}");
+    let study = dir.path().join("study");
+    let cross = run(&["eval", "cross", &recipe, "--folds", "3", "--out", &study.display().to_string()]).expect(0).out;
+    assert!(cross.contains("100.0 %") && study.join("training.html").exists(), "{cross}");
+    let curve = run(&["eval", "curve", &recipe, "--shares", "0.5,1"]).expect(0).out;
+    assert!(curve.contains("| 72 |"), "{curve}");
+}
+
+#[test]
+fn what_cannot_be_trained_on_is_refused_with_what_to_do() {
+    let dir = folder();
+    let recipe = recipe(dir.path());
+    let rows = dir.path().join("rows.jsonl");
+    let good = fs::read_to_string(&rows).expect("rows");
+    let refused = |arguments: &[&str]| run(&[&["train", "classifier", &recipe], arguments].concat()).expect(1).err;
+    for (setting, expect) in [
+        ("sparse.alhpa=1", "alhpa"),
+        ("sparse.c=0", "above 0"),
+        ("calibration.precisions=[1.5]", "[0, 1)"),
+        ("encoder.tuning.epochs=0", "epochs"),
+        ("data.folds=1", "at least 2"),
+        ("name=a/b", "letters, digits"),
+        ("data.train=nowhere.jsonl", "nowhere.jsonl"),
+    ] {
+        let error = refused(&["--set", setting]);
+        assert!(error.contains(expect), "{setting}: {error}");
+    }
+    for (row, expect) in [
+        (r#"{"text": "alone", "intent": "single", "lang": "en"}"#, "single (1)"),
+        (r#"{"text": "no label", "lang": "en"}"#, "line 91"),
+        ("no JSON", "line 91"),
+    ] {
+        fs::write(&rows, format!("{good}\n{row}")).expect("rows");
+        let error = refused(&[]);
+        assert!(error.contains(expect), "{row}: {error}");
+    }
+    fs::write(&rows, good.lines().filter(|l| l.contains("refund")).collect::<Vec<_>>().join("\n")).expect("rows");
+    assert!(refused(&[]).contains("two or more"));
+    fs::write(&rows, "").expect("rows");
+    assert!(refused(&[]).contains("empty"));
+    assert!(run(&["train", "classifier", &recipe, "--budget", "soon"]).expect(2).err.contains("60s"));
+    assert!(!dir.path().join("mine").exists(), "nothing is half-written");
+}
+
+#[test]
+fn a_trained_model_is_promoted_in_a_running_service() {
+    let dir = folder();
+    let recipe = recipe(dir.path());
+    // The service serves the model that is called intent.
+    run(&["train", "classifier", &recipe, "--set", "name=intent"]).expect(0);
+    let data = dir.path().join("data");
+    let service = Running::start(&data, &[]);
+    let shop = data.display().to_string();
+    let artefact = dir.path().join("mine").display().to_string();
+    run(&["models", "import", &artefact, "--data", &shop]).expect(0);
+    let before = service.triage("thank you so much");
+    assert_ne!(before["models"]["classifier"], "intent@1");
+    run(&["models", "promote", "intent@1", "--data", &shop]).expect(0);
+    let after = until(|| Some(service.triage("thank you so much")).filter(|t| t["models"]["classifier"] == "intent@1"));
+    let after = after.expect("the service follows");
+    assert_eq!((after["intent"]["id"].as_str(), after["intent"]["path"].as_str()), (Some("thanks"), Some("fast")));
+    run(&["models", "rollback", "intent", "--data", &shop]).expect(0);
+    assert!(
+        until(|| (service.triage("thank you so much")["models"]["classifier"] == before["models"]["classifier"]).then_some(())).is_some()
+    );
+    service.stop();
+}
