@@ -44,7 +44,7 @@ pub fn cut(text: &str, most: usize) -> (String, usize) {
     (line.chars().take(most).collect(), left)
 }
 
-/// As [`cut`], in one text that says how much is missing.
+/// As `cut`, in one text that says how much is missing.
 pub fn short(text: &str, most: usize) -> String {
     match cut(text, most) {
         (shown, 0) => shown,

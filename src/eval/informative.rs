@@ -174,7 +174,7 @@ impl Likeness {
 pub struct Informative {
     #[serde(flatten)]
     pub candidate: Candidate,
-    /// Mean likeness to the nearest [`NEIGHBOURS`] others that wait, in [0, 1].
+    /// Mean likeness to the nearest `NEIGHBOURS` others that wait, in [0, 1].
     pub density: f64,
     /// `uncertainty * (1 + density) * (1 + novelty) / 4`, less what it shares with those before it in the list; in [0, 1].
     pub score: f64,
