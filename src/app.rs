@@ -13,7 +13,7 @@ use crate::corpus::shipped;
 use crate::decide::{GateArtefact, Policy};
 use crate::domain::Mode;
 use crate::embed::{Arithmetic, Encoder, EncoderWorker, SentenceEncoder, WorkerConfig};
-use crate::models::registry::{CLASSIFIER, Card, Shipped};
+use crate::models::registry::{CHAMPION, CLASSIFIER, Card, Shipped};
 use crate::models::{Artefact, ENCODER_FILE, ModelStore, Registry, TOKENIZER_FILE};
 use crate::pipeline::{Follower, IndexProgress, IntentModel, Knowledge, Pipeline, Shelf};
 use crate::retrieve::{EdgeIndex, IndexStamp, RetrieveError, TicketIndex};
@@ -152,6 +152,22 @@ pub fn open_registry(config: &Config) -> anyhow::Result<Registry> {
         }
     };
     Ok(Registry::open(&config.models.registry).with_shipped(shipped))
+}
+
+/// A classifier by itself: of a folder, a registered version (`intent@4`), or, without either, the one that is served.
+///
+/// # Errors
+/// A folder that holds none, a version that is not there or cannot be read.
+pub fn open_classifier(config: &Config, place: Option<&str>) -> anyhow::Result<Cascade> {
+    let (name, version) = match place.map(|p| p.split_once('@').filter(|_| !Path::new(p).exists()).ok_or(p)) {
+        Some(Err(folder)) => return Ok(Cascade::load(Path::new(folder))?),
+        Some(Ok(reference)) => reference,
+        None => (SHIPPED_NAME, CHAMPION),
+    };
+    match open_registry(config)?.resolve(name, version)? {
+        Some(artefact) => Ok(Cascade::load(&artefact.path)?.named(artefact.to_string())),
+        None => Ok(config.classifier.artefact.as_deref().map_or_else(Cascade::shipped, Cascade::load)?),
+    }
 }
 
 /// Loads a version of the registry, whichever engine it is of.

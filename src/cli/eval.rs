@@ -13,7 +13,7 @@ use super::Global;
 use super::output::{DIM, STRONG, bar, line, paint};
 use super::runtime;
 use super::triage::ModeArgument;
-use crate::app::open_encoder;
+use crate::app::{open_classifier, open_encoder};
 use crate::classify::{Cascade, Classifier, Encoding};
 use crate::corpus::{Example, read_jsonl, shipped};
 use crate::domain::{Lang, Mode};
@@ -55,9 +55,9 @@ struct Intents {
     /// JSON Lines of {"text", "intent", "lang"}, or a folder that holds test.jsonl
     #[arg(long, default_value = "datasets/intents/test.jsonl", value_name = "PATH")]
     data: PathBuf,
-    /// Another artefact's folder; the configured one where it is absent
-    #[arg(long, value_name = "DIR")]
-    artefact: Option<PathBuf>,
+    /// Folder of an artefact, or a registered version: intent@4, intent@challenger, intent@shipped. Without it the one that is served
+    #[arg(long, value_name = "DIR|NAME@VERSION")]
+    artefact: Option<String>,
     /// Which path answers: the sparse terms alone, always with the encoder, or the encoder where the sparse terms do not settle it
     #[arg(long, value_enum, default_value = "full")]
     mode: ModeArgument,
@@ -99,14 +99,7 @@ impl Eval {
             Suite::Compare(args) => return args.run(),
             Suite::Speed { file } => return speed(&file),
         };
-        let artefact = match args.artefact.clone() {
-            Some(dir) => Some(dir),
-            None => global.start(None)?.classifier.artefact,
-        };
-        let classifier = match artefact {
-            Some(dir) => Cascade::load(&dir)?,
-            None => Cascade::shipped()?,
-        };
+        let classifier = open_classifier(&global.start(None)?, args.artefact.as_deref())?;
         let path = if args.data.is_dir() { args.data.join("test.jsonl") } else { args.data.clone() };
         let examples: Vec<Example> = read_jsonl(&path)?;
         anyhow::ensure!(!examples.is_empty(), "{} holds no row", path.display());
@@ -162,6 +155,8 @@ fn vectors(classifier: &Cascade, examples: &[Example], global: &Global) -> anyho
     const WIDTH: usize = 64;
     let mut config = global.start(None)?;
     config.encoder.queue = config.encoder.queue.max(2 * WIDTH);
+    // No customer waits here, and the machine may be busy.
+    config.encoder.timeout_ms = config.encoder.timeout_ms.max(600_000);
     let encoder = open_encoder(&config)?;
     let model = IntentModel::new(Arc::new(classifier.clone()), crate::app::arithmetic(config.encoder.arithmetic))?;
     let progress = bar(examples.len() as u64, "encode");

@@ -12,7 +12,7 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime, UtcOffset};
 
 use super::output::{Hinted, bar};
-use crate::app::{open_encoder, read_policy};
+use crate::app::{open_classifier, open_encoder, read_policy};
 use crate::classify::{Cascade, Classifier, Threshold};
 use crate::config::Config;
 use crate::domain::Lang;
@@ -70,7 +70,7 @@ pub(super) async fn for_each_recorded(
     Ok(all)
 }
 
-/// The configured classifier, as far as these commands need it.
+/// The classifier that is served, as far as these commands need it.
 pub(super) struct Judge {
     classifier: Cascade,
     /// The probability that the policy asks of an intent.
@@ -79,10 +79,7 @@ pub(super) struct Judge {
 
 impl Judge {
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
-        let classifier = match &config.classifier.artefact {
-            Some(dir) => Cascade::load(dir)?,
-            None => Cascade::shipped()?,
-        };
+        let classifier = open_classifier(config, None)?;
         let precision = read_policy(config.gate.policy.as_deref())?.precision.intent;
         Ok(Judge { threshold: Threshold::at_least(&classifier.meta().fast.thresholds, precision), classifier })
     }

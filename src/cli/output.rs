@@ -94,7 +94,12 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             _ => Some("`fenzhen index build` makes the index anew from the records".into()),
         };
     }
-    if error.is::<ArtefactError>() {
+    if let Some(e) = error.downcast_ref::<ArtefactError>() {
+        if matches!(e, ArtefactError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull) {
+            return Some(
+                "make room and train again; what was there before is untouched, and a tuned branch is taken up where it was".into(),
+            );
+        }
         return Some(
             "train it (`fenzhen train classifier training/intent.toml`), or leave classifier.artefact empty for the shipped one".into(),
         );

@@ -99,15 +99,13 @@ fn tidy(probability: f64) -> f64 {
 }
 
 /// The answers of a classifier to labelled messages: by its fast path without `vectors`, by its full one with those that it wants, a
-/// vector an example. Where `settles` names a precision, the fast path answers alone when it reaches it.
+/// vector an example. The fast path answers alone where its probability reaches `settles`.
 pub fn predict(classifier: &Cascade, examples: &[Example], vectors: Option<&[Vec<f32>]>, settles: Option<f64>) -> Vec<Prediction> {
     let labels = &classifier.meta().labels;
     let answer = |(at, example): (usize, &Example)| {
         let row = classifier.row(&normalize(&example.text).text);
         let fast = classifier.judge(&row, example.lang, None);
-        let best = argmax(&fast.probabilities);
-        let threshold = settles.and_then(|precision| classifier.meta().fast.threshold(&labels[best], precision));
-        let settled = threshold.is_some_and(|t| fast.probabilities[best] >= t);
+        let settled = settles.is_some_and(|precision| fast.probabilities[argmax(&fast.probabilities)] >= precision);
         let judgement = match vectors {
             Some(vectors) if !settled => classifier.judge(&row, example.lang, Some(&vectors[at])),
             _ => fast,

@@ -117,10 +117,18 @@ fn work(challenger: &IntentModel, ask: &OnceLock<Ask>, jobs: &Receiver<Job>, tal
     while let Ok(job) = jobs.recv() {
         match job {
             Job::Judge { text, lang, path, champion } => {
-                let said = judge(challenger, ask.get().filter(|_| path == Path::Full), &text, lang);
-                let agreed = said.id == champion.id;
-                locked(tally).count(text, lang, champion, said);
-                Metric::ShadowMessages.count(&[("outcome", if agreed { "agreed" } else { "disagreed" }.into())]);
+                let outcome = match judge(challenger, ask.get().filter(|_| path == Path::Full), &text, lang) {
+                    Some(said) => {
+                        let agreed = said.id == champion.id;
+                        locked(tally).count(text, lang, champion, said);
+                        if agreed { "agreed" } else { "disagreed" }
+                    }
+                    None => {
+                        locked(tally).dropped += 1;
+                        "dropped"
+                    }
+                };
+                Metric::ShadowMessages.count(&[("outcome", outcome.into())]);
             }
             // Whoever waited may have gone.
             Job::Flush(done) => drop(done.try_send(())),
@@ -128,19 +136,19 @@ fn work(challenger: &IntentModel, ask: &OnceLock<Ask>, jobs: &Receiver<Job>, tal
     }
 }
 
-/// What the challenger says to a message: on its full path where there is somebody to ask, and on the fast one where the encoder has
-/// no time for it.
-fn judge(challenger: &IntentModel, ask: Option<&Ask>, text: &str, lang: Lang) -> IntentScore {
+/// What the challenger says to a message, on its full path where there is somebody to ask. `None` where the encoder has no time for
+/// it: its fast path beside the champion's full one would be no fair comparison.
+fn judge(challenger: &IntentModel, ask: Option<&Ask>, text: &str, lang: Lang) -> Option<IntentScore> {
     let clean = normalize(text);
     let encoded = match (ask, challenger.wanted()) {
-        (Some(ask), Some(wanted)) => ask.runtime.block_on(ask.encoder.encode(text, Role::Query, wanted.clone())).ok(),
+        (Some(ask), Some(wanted)) => Some(ask.runtime.block_on(ask.encoder.encode(text, Role::Query, wanted.clone())).ok()?),
         _ => None,
     };
     let intent = match encoded {
         Some(encoded) => challenger.full(&clean, lang, &encoded),
         None => challenger.fast(&clean, lang),
     };
-    IntentScore { id: intent.id, confidence: intent.confidence }
+    Some(IntentScore { id: intent.id, confidence: intent.confidence })
 }
 
 /// Counts are whole at every moment: a panic elsewhere spoils none.

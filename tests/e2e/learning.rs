@@ -145,10 +145,13 @@ fn messages_of_the_same_kind_are_stable_and_others_have_drifted() {
     let drift = |more: &[&str]| run(&[&["data", "drift", "--data", &data_text], more].concat());
     let report = json(&drift(&["--no-encoder", "--json"]).expect(0).out);
     assert_eq!((&report["messages"], &report["training_messages"].as_u64().is_some_and(|n| n > 5000)), (&json!(300), &true));
-    for part in ["vocabulary", "languages", "confidence"] {
+    for part in ["vocabulary", "confidence"] {
         assert_eq!(report[part]["verdict"], "stable", "{part}: {:#}", report[part]);
     }
-    assert_ne!(report["labels"]["verdict"], "drifted", "{:#}", report["labels"]);
+    // The training set is English by two thirds, validation by two fifths.
+    for part in ["labels", "languages"] {
+        assert_ne!(report[part]["verdict"], "drifted", "{part}: {:#}", report[part]);
+    }
     assert_eq!(report["embedding"], Value::Null);
     assert!(report["skipped"].to_string().contains("sentence vectors"), "{}", report["skipped"]);
 

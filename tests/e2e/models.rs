@@ -89,6 +89,17 @@ fn a_model_goes_from_import_to_champion_and_back() {
     let diff: Value = serde_json::from_str(&bench.models(&["diff", "intent@shipped", "intent@2", "--json"]).expect(0).out).expect("JSON");
     assert_eq!((&diff["changed"], &diff["a"]), (&json!([]), &json!("intent@shipped")));
 
+    let rows = bench.dir.path().join("rows.jsonl");
+    fs::write(&rows, "{\"text\": \"发票开错了\", \"intent\": \"invoice\", \"lang\": \"zh\"}\n").expect("a file");
+    let (rows, registry) = (rows.display().to_string(), format!("data.dir={}", bench.data));
+    let measure =
+        |more: &[&str]| run(&[&["eval", "intents", "--mode", "fast", "--json", "--data", &rows, "--option", &registry], more].concat());
+    for (of, name) in [(&["--artefact", "intent@1"][..], "intent@1"), (&[], "intent@2")] {
+        let measured: Value = serde_json::from_str(&measure(of).expect(0).out).expect("JSON");
+        assert_eq!((&measured["model"], &measured["n"]), (&json!(name), &json!(1)), "without a name it is the champion");
+    }
+    measure(&["--artefact", "intent@9"]).expect(1).expect_error("intent has no version 9", "fenzhen models list");
+
     assert!(bench.models(&["rollback", "intent"]).expect(0).out.contains("champion is intent@1, was intent@2"));
     assert!(bench.models(&["promote", "intent@shipped"]).expect(0).out.contains("champion is intent@shipped"));
     bench.models(&["alias", "intent", "challenger", "--remove"]).expect(0);

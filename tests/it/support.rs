@@ -135,6 +135,7 @@ impl Shop {
             gate: GateArtefact::shipped().expect("the shipped gate"),
             article_count: 3,
         };
+        pipeline.lineup.attach(Arc::clone(&encoder), RUNTIME.handle().clone());
         let articles = Knowledge::new(IndexKind::Article, store.clone(), Arc::clone(&encoder), articles);
         let tickets = Knowledge::new(IndexKind::Ticket, store, encoder, tickets);
         Self::over(Arc::new(pipeline), Arc::new(articles), Arc::new(tickets), Arc::new(models), Arc::new(folder))

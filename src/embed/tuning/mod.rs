@@ -48,6 +48,9 @@ pub struct TuningParameters {
     pub dropout: f64,
     /// Share of tokens blanked.
     pub token_dropout: f64,
+    /// How much two looks at the same text, each with its own dropped numbers and tokens, must agree (R-drop, Liang et al. 2021): weight of
+    /// the Kullback-Leibler distance between their distributions, both ways. A step takes twice the time; 0 looks once.
+    pub consistency: f64,
     /// Share of the last steps whose weights are averaged; 0 takes the last.
     pub averaging: f64,
     /// Stop when the validation accuracy has not risen for so many epochs; 0 never stops.
@@ -66,6 +69,7 @@ impl Default for TuningParameters {
             label_smoothing: 0.1,
             dropout: 0.1,
             token_dropout: 0.0,
+            consistency: 0.0,
             averaging: 0.3,
             patience: 0,
         }
@@ -88,6 +92,10 @@ impl TuningParameters {
             .or_else(|| share("dropout", self.dropout))
             .or_else(|| share("token_dropout", self.token_dropout))
             .or_else(|| share("averaging", self.averaging))
+            .or_else(|| {
+                let v = self.consistency;
+                (!(v >= 0.0 && v.is_finite())).then(|| format!("consistency is {v}: it is 0 or more"))
+            })
     }
 }
 
@@ -401,15 +409,20 @@ impl<'a> Run<'a> {
                 drop_below: byte(self.parameters.dropout),
                 tokens_below: byte(self.parameters.token_dropout),
             };
-            let padded = Padded::of(self.train.set, rows)?;
+            let looks = if self.parameters.consistency > 0.0 { 2 } else { 1 };
+            let rows = rows.repeat(looks);
+            let padded = Padded::of(self.train.set, &rows)?;
             let pooled = self.network.pooled(&padded, Some(&mut noise))?;
             let logits = self.network.head(&pooled, Some(&mut noise))?;
             let labels = rows.iter().map(|&r| self.train.labels[r] as u32).collect();
-            let loss = logits.apply_op1(ops::CrossEntropy {
+            let mut loss = logits.apply_op1(ops::CrossEntropy {
                 labels,
                 smoothing: self.parameters.label_smoothing as f32,
-                divisor: batch.len() as f32,
+                divisor: (looks * batch.len()) as f32,
             })?;
+            if looks > 1 {
+                loss = (loss + (disagreement(&logits, batch.len())? * self.parameters.consistency)?)?;
+            }
             let gradients = loss.backward()?;
             let of = |(name, v): &(String, Var)| match gradients.get(v) {
                 Some(g) => g.contiguous(),
@@ -506,6 +519,17 @@ impl<'a> Run<'a> {
         (self.optimizer.step, self.optimizer.averaged) = (step as usize, averaged as usize);
         Ok(Some((epoch as usize, get("accuracies")?.to_vec1()?)))
     }
+}
+
+/// Distance between the first and the second look at each text of `logits` `[2 * n, labels]`: the Kullback-Leibler divergences of both ways,
+/// halved, summed and divided by `texts`.
+fn disagreement(logits: &Tensor, texts: usize) -> Result<Tensor> {
+    let logs = candle_nn::ops::log_softmax(logits, 1)?;
+    let n = logs.dim(0)? / 2;
+    let (first, second) = (logs.narrow(0, 0, n)?, logs.narrow(0, n, n)?);
+    // sum p (log p - log q) + sum q (log q - log p)
+    let both = ((first.exp()? - second.exp()?)? * (first - second)?)?;
+    both.sum_all()? / (2 * texts) as f64
 }
 
 /// Norm of a label's weights at the start, for vectors whose numbers are about 1.

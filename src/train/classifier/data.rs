@@ -130,6 +130,15 @@ impl Corpus {
         Ok(())
     }
 
+    /// Training texts that stand there with more than one label: at most one of them is right.
+    pub fn contradictions(&self) -> usize {
+        let mut labels: HashMap<&str, BTreeSet<Option<usize>>> = HashMap::new();
+        for &row in &self.train {
+            labels.entry(&self.rows.normalized[row]).or_default().insert(self.rows.labels[row]);
+        }
+        labels.values().filter(|of_text| of_text.len() > 1).count()
+    }
+
     /// The folds: one with the validation set, where there is one; otherwise the training rows, stratified by label, shuffled by
     /// the seed.
     pub fn folds(&self, folds: usize, seed: u64) -> Vec<Fold> {

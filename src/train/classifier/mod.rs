@@ -54,6 +54,10 @@ pub fn train_classifier(
     tell: Tell<'_>,
 ) -> Result<Cascade, TrainError> {
     recipe.check()?;
+    match corpus.contradictions() {
+        0 => {}
+        n => tell(News::Step(&format!("training texts with more than one label: {n}; `fenzhen data validate FILE` names them"))),
+    }
     let stage = match (recipe.encoder.kind, encoder) {
         (EncoderKind::None, _) => None,
         (_, None) => return Err(TrainError::Data("encoder.kind needs the encoder's model: run `fenzhen models pull`".into())),
