@@ -61,24 +61,27 @@ impl SparseModel {
 
     /// The terms of a row that spoke most for a label: words before character n-grams, since people read words.
     pub fn evidence(&self, row: &SparseRow, label: usize) -> Vec<Evidence> {
-        let mut terms: Vec<(bool, f32, &str)> = row
-            .iter()
-            .map(|&(column, value)| {
-                let (family, term) = self.vectorizer.vocabulary[column as usize].split_once(':').unwrap_or_default();
-                (family == "c", value * self.weights_of(column)[label], term)
-            })
-            // Marks and folded digits count, but tell a reader nothing.
-            .filter(|t| t.1 > 0.0 && t.2.chars().any(char::is_alphabetic))
-            .collect();
-        terms.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(b.2)));
+        let vectorizer = &self.vectorizer;
         let mut out: Vec<Evidence> = Vec::new();
-        for (_, weight, term) in terms {
+        for of_grams in [false, true] {
             if out.len() == EVIDENCE {
                 break;
             }
-            // A pair of words says what its words say, and a single Chinese word is also a character n-gram.
-            if !out.iter().any(|e| e.term.contains(term)) {
-                out.push(Evidence { term: term.to_owned(), weight });
+            let mut terms: Vec<(f32, &str)> = row
+                .iter()
+                .filter(|(column, _)| vectorizer.grams.contains(column) == of_grams)
+                .map(|&(column, value)| (value * self.weights_of(column)[label], column))
+                .filter(|(weight, _)| *weight > 0.0)
+                .map(|(weight, column)| (weight, vectorizer.vocabulary[column as usize].get(2..).unwrap_or_default()))
+                // Marks and folded digits count, but tell a reader nothing.
+                .filter(|(_, term)| term.chars().any(char::is_alphabetic))
+                .collect();
+            terms.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+            for (weight, term) in terms {
+                // A pair of words says what its words say, and a single Chinese word is also a character n-gram.
+                if out.len() < EVIDENCE && !out.iter().any(|e| e.term.contains(term)) {
+                    out.push(Evidence { term: term.to_owned(), weight });
+                }
             }
         }
         out.sort_by(|a, b| b.weight.total_cmp(&a.weight));
