@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read, Seek, Write};
 
 use candle_core::quantized::{GgmlDType, QTensor, gguf_file};
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 use super::layer::{Dimensions, Layer, States};
 use super::{Arithmetic, EncodeError};
@@ -46,6 +46,16 @@ impl Branch {
         }
         let layers = (from..dimensions.layers).map(|i| Layer::read(&content, file, i, dimensions, arithmetic)).collect::<Result<_>>()?;
         Ok(Branch { layers, dimensions })
+    }
+
+    /// The tensors of a branch's file, in f32, sorted by name.
+    pub(super) fn tensors(file: &[u8]) -> Result<(Dimensions, Vec<(String, Tensor)>)> {
+        let mut file = Cursor::new(file);
+        let content = gguf_file::Content::read(&mut file)?;
+        let mut names: Vec<&String> = content.tensor_infos.keys().collect();
+        names.sort();
+        let plain = |name: &String| Ok((name.clone(), content.tensor(&mut file, name, &Device::Cpu)?.dequantize(&Device::Cpu)?));
+        Ok((Dimensions::read(&content)?, names.into_iter().map(plain).collect::<Result<_>>()?))
     }
 
     /// Writes tensors under llama.cpp's names as a branch's file.

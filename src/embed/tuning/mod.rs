@@ -48,13 +48,12 @@ pub struct TuningParameters {
     pub dropout: f64,
     /// Share of tokens blanked.
     pub token_dropout: f64,
-    /// How much two looks at the same text, each with its own dropped numbers and tokens, must agree (R-drop, Liang et al. 2021): weight of
-    /// the Kullback-Leibler distance between their distributions, both ways. A step takes twice the time; 0 looks once.
-    pub consistency: f64,
     /// Share of the last steps whose weights are averaged; 0 takes the last.
     pub averaging: f64,
     /// Stop when the validation accuracy has not risen for so many epochs; 0 never stops.
     pub patience: usize,
+    /// Trainings, each with a randomness of its own, whose weights are averaged.
+    pub runs: usize,
 }
 
 impl Default for TuningParameters {
@@ -69,9 +68,9 @@ impl Default for TuningParameters {
             label_smoothing: 0.1,
             dropout: 0.1,
             token_dropout: 0.0,
-            consistency: 0.0,
             averaging: 0.3,
             patience: 0,
+            runs: 1,
         }
     }
 }
@@ -83,6 +82,7 @@ impl TuningParameters {
         let positive = |name: &str, v: f64| (!(v > 0.0 && v.is_finite())).then(|| format!("{name} is {v}: it must be above 0"));
         (self.epochs == 0)
             .then(|| "epochs is 0: at least one is needed".to_owned())
+            .or_else(|| (self.runs == 0).then(|| "runs is 0: at least one is needed".to_owned()))
             .or_else(|| (self.batch < 2).then(|| format!("batch is {}: at least 2", self.batch)))
             .or_else(|| positive("learning_rate", self.learning_rate))
             .or_else(|| positive("head_learning_rate", self.head_learning_rate))
@@ -92,10 +92,6 @@ impl TuningParameters {
             .or_else(|| share("dropout", self.dropout))
             .or_else(|| share("token_dropout", self.token_dropout))
             .or_else(|| share("averaging", self.averaging))
-            .or_else(|| {
-                let v = self.consistency;
-                (!(v >= 0.0 && v.is_finite())).then(|| format!("consistency is {v}: it is 0 or more"))
-            })
     }
 }
 
@@ -205,6 +201,38 @@ pub struct Tuned {
 }
 
 impl Tuned {
+    /// One branch and head with the mean of the weights of several, which started from the same ones.
+    ///
+    /// # Errors
+    /// When the branches differ in shape, or there are none.
+    pub fn mean(runs: &[Tuned]) -> std::result::Result<Self, EncodeError> {
+        let share = 1.0 / runs.len() as f64;
+        let mut branches = runs.iter().map(|r| Branch::tensors(&r.branch));
+        let Some((dimensions, mut tensors)) = branches.next().transpose()? else {
+            return Err(candle_core::Error::Msg("no branch to take the mean of".into()).into());
+        };
+        for branch in branches {
+            for ((name, sum), (other, more)) in tensors.iter_mut().zip(branch?.1) {
+                if *name != other {
+                    return Err(candle_core::Error::Msg(format!("{name} meets {other}")).into());
+                }
+                *sum = (&*sum + more)?;
+            }
+        }
+        let tensors = tensors.into_iter().map(|(name, sum)| Ok((name, (sum * share)?))).collect::<Result<Vec<_>>>()?;
+        let mut branch = Cursor::new(Vec::new());
+        Branch::write(dimensions, &tensors, &mut branch)?;
+        let mean = |of: fn(&Tuned) -> &Vec<f32>| {
+            (0..of(&runs[0]).len()).map(|i| (runs.iter().map(|r| f64::from(of(r)[i])).sum::<f64>() * share) as f32).collect()
+        };
+        Ok(Tuned {
+            branch: branch.into_inner(),
+            weight: mean(|r| &r.weight),
+            bias: mean(|r| &r.bias),
+            accuracies: runs[0].accuracies.clone(),
+        })
+    }
+
     /// Keeps a finished branch for a later run of the same recipe.
     ///
     /// # Errors
@@ -409,20 +437,15 @@ impl<'a> Run<'a> {
                 drop_below: byte(self.parameters.dropout),
                 tokens_below: byte(self.parameters.token_dropout),
             };
-            let looks = if self.parameters.consistency > 0.0 { 2 } else { 1 };
-            let rows = rows.repeat(looks);
-            let padded = Padded::of(self.train.set, &rows)?;
+            let padded = Padded::of(self.train.set, rows)?;
             let pooled = self.network.pooled(&padded, Some(&mut noise))?;
             let logits = self.network.head(&pooled, Some(&mut noise))?;
             let labels = rows.iter().map(|&r| self.train.labels[r] as u32).collect();
-            let mut loss = logits.apply_op1(ops::CrossEntropy {
+            let loss = logits.apply_op1(ops::CrossEntropy {
                 labels,
                 smoothing: self.parameters.label_smoothing as f32,
-                divisor: (looks * batch.len()) as f32,
+                divisor: batch.len() as f32,
             })?;
-            if looks > 1 {
-                loss = (loss + (disagreement(&logits, batch.len())? * self.parameters.consistency)?)?;
-            }
             let gradients = loss.backward()?;
             let of = |(name, v): &(String, Var)| match gradients.get(v) {
                 Some(g) => g.contiguous(),
@@ -519,17 +542,6 @@ impl<'a> Run<'a> {
         (self.optimizer.step, self.optimizer.averaged) = (step as usize, averaged as usize);
         Ok(Some((epoch as usize, get("accuracies")?.to_vec1()?)))
     }
-}
-
-/// Distance between the first and the second look at each text of `logits` `[2 * n, labels]`: the Kullback-Leibler divergences of both ways,
-/// halved, summed and divided by `texts`.
-fn disagreement(logits: &Tensor, texts: usize) -> Result<Tensor> {
-    let logs = candle_nn::ops::log_softmax(logits, 1)?;
-    let n = logs.dim(0)? / 2;
-    let (first, second) = (logs.narrow(0, 0, n)?, logs.narrow(0, n, n)?);
-    // sum p (log p - log q) + sum q (log q - log p)
-    let both = ((first.exp()? - second.exp()?)? * (first - second)?)?;
-    both.sum_all()? / (2 * texts) as f64
 }
 
 /// Norm of a label's weights at the start, for vectors whose numbers are about 1.

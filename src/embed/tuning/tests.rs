@@ -73,17 +73,6 @@ fn own_operations_have_the_values_and_gradients_of_candles() {
 }
 
 #[test]
-fn two_looks_disagree_by_the_mean_of_both_divergences() {
-    let of = |rows: &[[f32; 2]; 4]| disagreement(&Tensor::new(rows, &Device::Cpu).unwrap(), 2).unwrap().to_scalar::<f32>().unwrap();
-    assert_eq!(of(&[[1.0, 2.0], [0.0, 5.0], [1.0, 2.0], [0.0, 5.0]]), 0.0);
-    // Probabilities 1/4 and 3/4 against 1/2 and 1/2, and one text that is seen alike.
-    let (p, q) = ([0.25f64, 0.75], [0.5f64, 0.5]);
-    let divergence = |p: [f64; 2], q: [f64; 2]| p.iter().zip(q).map(|(p, q)| p * (p / q).ln()).sum::<f64>();
-    let found = of(&[[0.0, 3f32.ln()], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]);
-    assert!((f64::from(found) - (divergence(p, q) + divergence(q, p)) / 4.0).abs() < 1e-6, "{found}");
-}
-
-#[test]
 fn stalls_after_patience_only() {
     assert!(!stalled(&[0.5, 0.6, 0.6], 2));
     assert!(stalled(&[0.5, 0.6, 0.6, 0.5], 2));

@@ -147,6 +147,19 @@ impl<'a> EncoderStage<'a> {
     }
 
     fn tuned(&self, fit: &[usize], held: &[usize], name: &str, tell: Tell<'_>) -> Result<Tuned, TrainError> {
+        let first = self.tuned_once(fit, held, name, self.recipe.seed, tell)?;
+        let more = (1..self.recipe.encoder.tuning.runs).map(|run| {
+            tell(News::Step("another run"));
+            self.tuned_once(fit, held, &format!("{name}-{run}"), self.recipe.seed.wrapping_add(run as u64), tell)
+        });
+        let mut runs = vec![first];
+        for run in more {
+            runs.push(run?);
+        }
+        if runs.len() == 1 { Ok(runs.remove(0)) } else { Ok(Tuned::mean(&runs)?) }
+    }
+
+    fn tuned_once(&self, fit: &[usize], held: &[usize], name: &str, seed: u64, tell: Tell<'_>) -> Result<Tuned, TrainError> {
         let finished = self.workplace.checkpoint(name, "done");
         if let Some(tuned) = Tuned::load(&finished)? {
             tell(News::Step("a branch that an interrupted training finished is taken up"));
@@ -164,7 +177,7 @@ impl<'a> EncoderStage<'a> {
             valid: (!watched.is_empty()).then_some(valid),
             classes: self.corpus.labels.len(),
             parameters,
-            seed: self.recipe.seed,
+            seed,
             checkpoint: Some(&self.workplace.checkpoint(name, "checkpoint")),
         };
         let tuned = tune(job, &mut |news| match news {
