@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/fenzhen-target
 FENZHEN := $(CARGO_TARGET_DIR)/release/fenzhen
 VENV := $(HOME)/.cache/fenzhen-venv
 
-.PHONY: help run test build models train bench eval public fmt lint doc deny snapshots clean
+.PHONY: help run test build models train bench eval public crf fmt lint doc deny snapshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
@@ -27,13 +27,15 @@ test: models ## everything that needs no external server
 	$(FENZHEN) data validate
 	@echo "skipped: none (no suite of this version needs an external server)"
 
-train: models ## train the shipped models anew (classifier, then gate)
+train: models ## train the shipped models anew (classifier, tagger, then gate)
 	$(FENZHEN) train classifier training/intent.toml
+	$(FENZHEN) train ner training/ner.toml
 	cargo build --release --locked --bin fenzhen
 	$(FENZHEN) train gate training/gate.toml
 
-eval: build ## figures of the shipped classifier, into eval/report
+eval: build ## figures of the shipped classifier, into eval/report, and of the shipped tagger
 	$(FENZHEN) eval intents --out eval/report
+	$(FENZHEN) eval ner
 
 public: models ## train and measure on the public sets in DATA (hours on two cores; finished sets are kept)
 	$(FENZHEN) eval public --data $(DATA)
@@ -45,6 +47,9 @@ $(VENV)/done: eval/peers/requirements.txt
 
 bench: models $(VENV)/done ## measure beside the peers and write benches/RESULTS.md
 	$(VENV)/bin/python benches/run.py --fenzhen $(FENZHEN)
+
+crf: $(VENV)/done ## the CRF baseline of the tagger on our sets and those in DATA
+	$(VENV)/bin/python eval/peers/crf.py $(if $(DATA),--data $(DATA))
 
 fmt: ## format the code
 	cargo fmt

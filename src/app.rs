@@ -15,7 +15,9 @@ use crate::domain::Mode;
 use crate::embed::{Arithmetic, Encoder, EncoderWorker, SentenceEncoder, WorkerConfig};
 use crate::models::registry::{CHAMPION, CLASSIFIER, Card, Shipped};
 use crate::models::{Artefact, ENCODER_FILE, ModelStore, Registry, TOKENIZER_FILE};
-use crate::pipeline::{Follower, IndexProgress, IntentModel, Knowledge, Pipeline, Shelf};
+use crate::ner::TaggerModel;
+use crate::ner::learned as tagger;
+use crate::pipeline::{Follower, IndexProgress, IntentModel, Knowledge, Pipeline, Shelf, Tagger, TaggerFollower};
 use crate::retrieve::{EdgeIndex, IndexStamp, RetrieveError, TicketIndex};
 use crate::store::{IndexKind, Store};
 use crate::text::TEXT_VERSION;
@@ -28,6 +30,8 @@ pub struct App {
     pub tickets: Arc<Knowledge>,
     /// Keeps the pipeline's lineup at the registry's aliases.
     pub models: Arc<Follower>,
+    /// As `models`, for who tells the entities.
+    pub taggers: Arc<TaggerFollower>,
     /// Indexes that were of another version or broken, and have to be filled again.
     stale: Vec<Arc<Knowledge>>,
 }
@@ -69,13 +73,14 @@ impl App {
                 Some(artefact) => load_artefact(artefact, arithmetic),
                 None => load_unregistered(configured.as_deref(), arithmetic),
             };
-            Follower::open(registry, SHIPPED_NAME, Box::new(load))
+            let taggers = TaggerFollower::open(registry.clone(), tagger::SHIPPED_NAME, Box::new(move |a| load_tagger(a, arithmetic)))?;
+            Follower::open(registry, SHIPPED_NAME, Box::new(load)).map(|models| (models, taggers))
         });
         let store = Store::open(&data.join("fenzhen.db")).await?;
         let items = store.catalogue().await?;
         let shelf = tokio::task::spawn_blocking(move || Shelf::stock(&items));
         let policy = read_policy(config.gate.policy.as_deref())?;
-        let (encoder, models, shelf) = (encoder.await??, models.await??, shelf.await??);
+        let (encoder, (models, taggers), shelf) = (encoder.await??, models.await??, shelf.await??);
 
         let stamp = IndexStamp { encoder: encoder.name().to_owned(), dim: encoder.dimension(), text_version: TEXT_VERSION };
         let (articles, fresh_articles) = open_index(&data.join("index/articles"), &stamp)?;
@@ -83,6 +88,7 @@ impl App {
         let encoder: Arc<dyn SentenceEncoder> = Arc::new(encoder);
         let pipeline = Arc::new(Pipeline {
             lineup: models.lineup(),
+            tagger: taggers.seat(),
             encoder: Arc::clone(&encoder),
             tickets: Arc::clone(&tickets),
             articles: Arc::clone(&articles),
@@ -96,7 +102,7 @@ impl App {
         let articles = Arc::new(Knowledge::new(IndexKind::Article, store.clone(), Arc::clone(&encoder), articles));
         let tickets = Arc::new(Knowledge::new(IndexKind::Ticket, store, encoder, tickets));
         let stale = [(fresh_articles, &articles), (fresh_tickets, &tickets)].into_iter().filter(|f| f.0).map(|f| Arc::clone(f.1)).collect();
-        Ok(App { pipeline, articles, tickets, models: Arc::new(models), stale })
+        Ok(App { pipeline, articles, tickets, models: Arc::new(models), taggers: Arc::new(taggers), stale })
     }
 
     /// Brings the indexes up to the records: what a crash left over, and whole indexes that were made by another version.
@@ -132,7 +138,7 @@ impl App {
     }
 }
 
-/// The trained models, with the classifier that is served without any of them as version `shipped`.
+/// The trained models, with those that are served without any of them as version `shipped`.
 ///
 /// # Errors
 /// A configured artefact that is none.
@@ -151,7 +157,9 @@ pub fn open_registry(config: &Config) -> anyhow::Result<Registry> {
             Shipped { card, origin: "built into the program".into(), readme: SHIPPED_CARD.into() }
         }
     };
-    Ok(Registry::open(&config.models.registry).with_shipped(shipped))
+    let card = Card::parse(tagger::SHIPPED_META).map_err(anyhow::Error::msg)?;
+    let tagger = Shipped { card, origin: "built into the program".into(), readme: tagger::SHIPPED_CARD.into() };
+    Ok(Registry::open(&config.models.registry).with_shipped(shipped).with_shipped(tagger))
 }
 
 /// A classifier by itself: of a folder, a registered version (`intent@4`), or, without either, the one that is served.
@@ -170,13 +178,53 @@ pub fn open_classifier(config: &Config, place: Option<&str>) -> anyhow::Result<C
     }
 }
 
-/// Loads a version of the registry, whichever engine it is of.
+/// Whether a version of the registry can be served, whichever kind it is of.
+///
+/// # Errors
+/// Why not.
+pub fn try_artefact(artefact: &Artefact, arithmetic: Arithmetic) -> Result<(), String> {
+    match artefact.kind.as_str() {
+        tagger::TAGGER => load_tagger(Some(artefact), arithmetic).map(drop),
+        _ => load_artefact(artefact, arithmetic).map(drop),
+    }
+}
+
+/// Loads a tagger of the registry, or the shipped one.
+///
+/// # Errors
+/// Why this program cannot serve it.
+pub fn load_tagger(artefact: Option<&Artefact>, arithmetic: Arithmetic) -> Result<Arc<Tagger>, String> {
+    let model = match artefact {
+        Some(artefact) if artefact.kind != tagger::TAGGER => return Err(format!("it is a model of kind {:?}, no tagger", artefact.kind)),
+        Some(artefact) => TaggerModel::load(&artefact.path).map(|m| m.named(artefact.to_string())),
+        None => TaggerModel::shipped(),
+    };
+    Tagger::new(model.map_err(|e| e.to_string())?, arithmetic).map(Arc::new)
+}
+
+/// A tagger by itself: of a folder, a registered version (`ner@4`), or, without either, the one that is served.
+///
+/// # Errors
+/// A folder that holds none, a version that is not there or cannot be read.
+pub fn open_tagger(config: &Config, place: Option<&str>) -> anyhow::Result<TaggerModel> {
+    let (name, version) = match place.map(|p| p.split_once('@').filter(|_| !Path::new(p).exists()).ok_or(p)) {
+        Some(Err(folder)) => return Ok(TaggerModel::load(Path::new(folder))?),
+        Some(Ok(reference)) => reference,
+        None => (tagger::SHIPPED_NAME, CHAMPION),
+    };
+    match open_registry(config)?.resolve(name, version)? {
+        Some(artefact) => Ok(TaggerModel::load(&artefact.path)?.named(artefact.to_string())),
+        None => Ok(TaggerModel::shipped()?),
+    }
+}
+
+/// Loads a classifier of the registry, whichever engine it is of.
 ///
 /// # Errors
 /// Why this program cannot serve it.
 pub fn load_artefact(artefact: &Artefact, arithmetic: Arithmetic) -> Result<Arc<IntentModel>, String> {
     if artefact.kind != CLASSIFIER {
-        return Err(format!("it is a model of kind {:?}, which this program does not know", artefact.kind));
+        return Err(format!("it is a model of kind {:?}, no classifier", artefact.kind));
     }
     let classifier = Cascade::load(&artefact.path).map_err(|e| e.to_string())?;
     ready(classifier.named(artefact.to_string()), arithmetic)
@@ -199,14 +247,23 @@ fn ready(classifier: Cascade, arithmetic: Arithmetic) -> Result<Arc<IntentModel>
 /// A missing or damaged model.
 pub fn open_encoder(config: &Config) -> anyhow::Result<EncoderWorker> {
     let settings = &config.encoder;
-    let (dir, _) = ModelStore::new(config.models.cache.join("models")).verify(&settings.model)?;
-    let encoder = Encoder::load(&dir.join(ENCODER_FILE), &dir.join(TOKENIZER_FILE), arithmetic(settings.arithmetic))?;
+    let encoder = load_encoder(config)?;
     let worker =
         WorkerConfig { queue: settings.queue, batch_tokens: settings.batch_tokens, timeout: Duration::from_millis(settings.timeout_ms) };
     let worker = EncoderWorker::start(&settings.model, encoder, worker)?;
     // The first pass packs the weights for the CPU's kernels: done now, not at the first message.
     worker.encode_bulk(&["预热 warm-up".to_owned()], crate::embed::Role::Query)?;
     Ok(worker)
+}
+
+/// The encoder that the configuration names, without a thread: for one text at a time.
+///
+/// # Errors
+/// A missing or damaged model.
+pub fn load_encoder(config: &Config) -> anyhow::Result<Encoder> {
+    let settings = &config.encoder;
+    let (dir, _) = ModelStore::new(config.models.cache.join("models")).verify(&settings.model)?;
+    Ok(Encoder::load(&dir.join(ENCODER_FILE), &dir.join(TOKENIZER_FILE), arithmetic(settings.arithmetic))?)
 }
 
 /// The encoder that the configuration names, for training on its trunk.

@@ -1,6 +1,7 @@
 //! Fenzhen (分诊): triage for customer support, Chinese and English. ARCHITECTURE.md is the map of these rooms.
 
 pub mod app;
+pub mod artefact;
 pub mod classify;
 pub mod cli;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod eval;
 pub mod http;
 pub mod models;
 pub mod ner;
+pub mod numeric;
 pub mod pipeline;
 pub mod retrieve;
 pub mod store;

@@ -3,8 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -17,7 +16,10 @@ use super::metrics::Scores;
 use super::scope::ScopeDetector;
 use super::threshold::Threshold;
 use super::vectorizer::Vectorizer;
-use crate::text::{FeatureConfig, TEXT_VERSION};
+use crate::artefact::{self, ArtefactError, CARD, Kind, META, Numbers, Read, WEIGHTS};
+use crate::text::FeatureConfig;
+
+pub(super) const KIND: Kind = Kind { noun: "classifier", train: "fenzhen train classifier training/intent.toml" };
 
 /// Name of the shipped artefact; its folder is `models/intent`.
 pub const SHIPPED_NAME: &str = "intent";
@@ -27,12 +29,9 @@ pub const SHIPPED_META: &[u8] = include_bytes!("../../models/intent/model.json")
 /// Its card.
 pub const SHIPPED_CARD: &str = include_str!("../../models/intent/README.md");
 
-const META: &str = "model.json";
 const VOCABULARY: &str = "vocabulary.txt";
-const WEIGHTS: &str = "weights.safetensors";
 const EXAMPLES: &str = "examples.jsonl";
 const BRANCH: &str = "branch.gguf";
-const CARD: &str = "README.md";
 
 /// The files that the program was built with.
 const SHIPPED: [(&str, &[u8]); 5] = [
@@ -48,7 +47,7 @@ const SHIPPED: [(&str, &[u8]); 5] = [
 #[serde(deny_unknown_fields)]
 pub struct Meta {
     pub name: String,
-    /// [`TEXT_VERSION`] that made it; another is refused.
+    /// [`crate::text::TEXT_VERSION`] that made it; another is refused.
     pub text_version: u32,
     pub labels: Vec<String>,
     /// The category of each label.
@@ -100,34 +99,11 @@ impl PathMeta {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum ArtefactError {
-    #[error("{}: {source}", .path.display())]
-    Io {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("the classifier's {file} is broken: {why}")]
-    Broken { file: &'static str, why: String },
-    #[error(
-        "the classifier was made by version {found} of the text pipeline, this program has version {wanted}; train it again: `fenzhen train classifier training/intent.toml`"
-    )]
-    TextVersion { found: u32, wanted: u32 },
-}
-
-pub(super) fn broken(file: &'static str) -> impl Fn(&dyn std::fmt::Display) -> ArtefactError {
-    move |why| ArtefactError::Broken { file, why: why.to_string() }
-}
-
 #[derive(Serialize, Deserialize)]
 struct ExampleRow<'a> {
     text: Cow<'a, str>,
     label: usize,
 }
-
-/// Reads a file of an artefact; `None` where there is no such file.
-type Read<'a> = &'a dyn Fn(&'static str) -> Result<Option<Cow<'static, [u8]>>, ArtefactError>;
 
 impl Cascade {
     /// The classifier that the program was built with.
@@ -135,7 +111,7 @@ impl Cascade {
     /// # Errors
     /// When the shipped files are broken or of another text version, which a test excludes.
     pub fn shipped() -> Result<Self, ArtefactError> {
-        Self::parse(&|name| Ok(SHIPPED.iter().find(|f| f.0 == name && !f.1.is_empty()).map(|f| Cow::Borrowed(f.1))))
+        Self::parse(&artefact::built_in(&SHIPPED))
     }
 
     /// Reads an artefact's folder.
@@ -143,88 +119,49 @@ impl Cascade {
     /// # Errors
     /// Missing or broken files, another text version.
     pub fn load(dir: &Path) -> Result<Self, ArtefactError> {
-        Self::parse(&|name| {
-            let path = dir.join(name);
-            match fs::read(&path) {
-                Ok(bytes) => Ok(Some(Cow::Owned(bytes))),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound && [EXAMPLES, BRANCH].contains(&name) => Ok(None),
-                Err(source) => Err(ArtefactError::Io { path, source }),
-            }
-        })
+        Self::parse(&artefact::folder(dir))
     }
 
-    fn parse(read: Read<'_>) -> Result<Self, ArtefactError> {
-        let needed = |name: &'static str| read(name)?.ok_or_else(|| broken(name)(&"it is missing"));
-        let meta: serde_json::Value = serde_json::from_slice(&needed(META)?).map_err(|e| broken(META)(&e))?;
-        // Before the shape is looked at: an older program's has another.
-        let found = meta["text_version"].as_u64().ok_or_else(|| broken(META)(&"it has no text_version"))? as u32;
-        if found != TEXT_VERSION {
-            return Err(ArtefactError::TextVersion { found, wanted: TEXT_VERSION });
-        }
-        let meta: Meta = serde_json::from_value(meta).map_err(|e| broken(META)(&e))?;
-        let vocabulary = needed(VOCABULARY)?;
-        let vocabulary = std::str::from_utf8(&vocabulary).map_err(|e| broken(VOCABULARY)(&e))?;
-        let vocabulary: Vec<Box<str>> = vocabulary.lines().map(Into::into).collect();
-        let tensors = candle_core::safetensors::load_buffer(&needed(WEIGHTS)?, &Device::Cpu).map_err(|e| broken(WEIGHTS)(&e))?;
-        let numbers = |name: &str, want: usize| numbers(&tensors, name, want);
+    fn parse(files: Read<'_>) -> Result<Self, ArtefactError> {
+        let meta: Meta = KIND.meta(files)?;
+        let vocabulary = KIND.lines(files, VOCABULARY)?;
+        let numbers = Numbers::read(KIND, files)?;
         let (features, labels) = (vocabulary.len(), meta.labels.len());
         if labels == 0 || meta.categories.len() != labels {
-            return Err(broken(META)(&"labels and categories do not match"));
+            return Err(KIND.broken(META)(&"labels and categories do not match"));
         }
-        let (idf, bias, weights) = (numbers("idf", features)?, numbers("bias", labels)?, numbers("weights", features * labels)?);
+        let (idf, bias) = (numbers.get("idf", features)?, numbers.get("bias", labels)?);
+        let weights = numbers.get("weights", features * labels)?;
         let vectorizer = Vectorizer::from_parts(meta.features.clone(), vocabulary, idf, meta.sublinear);
-        let dense = if meta.full.is_some() { Some(read_dense(read, &tensors, labels)?) } else { None };
+        let dense = if meta.full.is_some() { Some(read_dense(files, &numbers, labels)?) } else { None };
         Ok(Cascade::new(meta, SparseModel { vectorizer, weights, bias }, dense))
     }
 
-    /// Writes an artefact: into a new folder beside `dir`, which then takes its place, so that a reader never sees half of one.
+    /// Writes an artefact, whole or not at all.
     ///
     /// # Errors
     /// The disk's.
     pub fn save(&self, dir: &Path, card: &str) -> Result<(), ArtefactError> {
-        let fresh = dir.with_extension("new");
-        let old = dir.with_extension("old");
-        for leftover in [&fresh, &old].into_iter().filter(|p| p.exists()) {
-            fs::remove_dir_all(leftover).map_err(io(leftover))?;
-        }
-        fs::create_dir_all(&fresh).map_err(io(&fresh))?;
-        let written = self.write(&fresh, card);
-        if written.is_err() {
-            // A full disk must not stay full of the half that fitted.
-            let _ = fs::remove_dir_all(&fresh);
-        }
-        written?;
-        if dir.exists() {
-            fs::rename(dir, &old).map_err(io(dir))?;
-        }
-        fs::rename(&fresh, dir).map_err(io(dir))?;
-        if old.exists() {
-            fs::remove_dir_all(&old).map_err(io(&old))?;
-        }
-        Ok(())
+        artefact::replace(dir, |fresh| self.write(fresh, card))
     }
 
     fn write(&self, dir: &Path, card: &str) -> Result<(), ArtefactError> {
-        let put = |name: &str, bytes: &[u8]| {
-            let path = dir.join(name);
-            fs::write(&path, bytes).map_err(io(&path))
-        };
-        let json = serde_json::to_string_pretty(&self.meta).map_err(|e| broken(META)(&e))?;
+        let put = |name: &str, bytes: &[u8]| artefact::put(dir, name, bytes);
+        let json = serde_json::to_string_pretty(&self.meta).map_err(|e| KIND.broken(META)(&e))?;
         put(META, (json + "\n").as_bytes())?;
         put(VOCABULARY, (self.sparse.vectorizer.vocabulary.join("\n") + "\n").as_bytes())?;
         put(CARD, card.as_bytes())?;
         if let Some(dense) = &self.dense {
             let rows = dense.examples.texts.iter().zip(&dense.examples.labels);
             let rows = rows.map(|(text, &label)| serde_json::to_string(&ExampleRow { text: Cow::Borrowed(text), label }));
-            let rows = rows.collect::<Result<Vec<_>, _>>().map_err(|e| broken(EXAMPLES)(&e))?;
+            let rows = rows.collect::<Result<Vec<_>, _>>().map_err(|e| KIND.broken(EXAMPLES)(&e))?;
             put(EXAMPLES, (rows.join("\n") + "\n").as_bytes())?;
             if let Some(branch) = &dense.branch {
                 put(BRANCH, branch)?;
             }
         }
-        let tensors = self.tensors().map_err(|e| broken(WEIGHTS)(&e))?;
-        let bytes = safetensors_bytes(&tensors).map_err(|e| broken(WEIGHTS)(&e))?;
-        put(WEIGHTS, &bytes)
+        let bytes = self.tensors().and_then(|tensors| artefact::safetensors(&tensors));
+        put(WEIGHTS, &bytes.map_err(|e| KIND.broken(WEIGHTS)(&e))?)
     }
 
     fn tensors(&self) -> candle_core::Result<HashMap<String, Tensor>> {
@@ -248,42 +185,18 @@ impl Cascade {
     }
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> ArtefactError + use<> {
-    let path = path.to_owned();
-    move |source| ArtefactError::Io { path, source }
-}
-
-/// In the order of their names, so that the same numbers are the same bytes.
-fn safetensors_bytes(tensors: &HashMap<String, Tensor>) -> candle_core::Result<Vec<u8>> {
-    let file = tempfile::NamedTempFile::new()?;
-    candle_core::safetensors::save(tensors, file.path())?;
-    Ok(fs::read(file.path())?)
-}
-
-fn numbers(tensors: &HashMap<String, Tensor>, name: &str, want: usize) -> Result<Vec<f32>, ArtefactError> {
-    let tensor = tensors.get(name).ok_or_else(|| broken(WEIGHTS)(&format!("no {name}")))?;
-    let values = tensor.to_dtype(DType::F32).and_then(|t| t.flatten_all()?.to_vec1::<f32>()).map_err(|e| broken(WEIGHTS)(&e))?;
-    if values.len() != want || values.iter().any(|v| !v.is_finite()) {
-        return Err(broken(WEIGHTS)(&format!("{name} has {} numbers, {want} finite ones are needed", values.len())));
-    }
-    Ok(values)
-}
-
-fn read_dense(read: Read<'_>, tensors: &HashMap<String, Tensor>, labels: usize) -> Result<Dense, ArtefactError> {
-    let dimension = tensors.get("head.weight").and_then(|t| t.dims().last().copied()).ok_or_else(|| broken(WEIGHTS)(&"no head.weight"))?;
-    let numbers = |name: &str, want: usize| numbers(tensors, name, want);
-    let head = Head { weight: numbers("head.weight", labels * dimension)?, bias: numbers("head.bias", labels)? };
-    let file = read(EXAMPLES)?.ok_or_else(|| broken(EXAMPLES)(&"it is missing"))?;
-    let file = std::str::from_utf8(&file).map_err(|e| broken(EXAMPLES)(&e))?;
-    let mut examples = Examples { centroids: numbers("centroids", labels * dimension)?, ..Examples::default() };
-    for line in file.lines().filter(|l| !l.is_empty()) {
-        let row: ExampleRow<'_> = serde_json::from_str(line).map_err(|e| broken(EXAMPLES)(&e))?;
+fn read_dense(files: Read<'_>, numbers: &Numbers, labels: usize) -> Result<Dense, ArtefactError> {
+    let dimension = numbers.width("head.weight").ok_or_else(|| KIND.broken(WEIGHTS)(&"no head.weight"))?;
+    let head = Head { weight: numbers.get("head.weight", labels * dimension)?, bias: numbers.get("head.bias", labels)? };
+    let mut examples = Examples { centroids: numbers.get("centroids", labels * dimension)?, ..Examples::default() };
+    for line in KIND.lines(files, EXAMPLES)?.iter().filter(|l| !l.is_empty()) {
+        let row: ExampleRow<'_> = serde_json::from_str(line).map_err(|e| KIND.broken(EXAMPLES)(&e))?;
         examples.texts.push(row.text.into_owned());
         examples.labels.push(row.label);
     }
-    let vectors = numbers("examples", examples.texts.len() * dimension)?;
+    let vectors = numbers.get("examples", examples.texts.len() * dimension)?;
     examples.vectors = vectors.into_iter().map(|v| (v as i16 - 128).clamp(-127, 127) as i8).collect();
     examples.check(labels, dimension)?;
-    let branch = read(BRANCH)?.map(|b| std::sync::Arc::from(b.into_owned()));
+    let branch = files(BRANCH)?.map(|b| std::sync::Arc::from(b.into_owned()));
     Ok(Dense { head, examples, branch })
 }

@@ -1,7 +1,7 @@
 //! The encoder's share: a linear head over a sentence vector or a branch's vector, and the training examples near it.
 
-use super::ArtefactError;
-use super::artefact::broken;
+use super::artefact::KIND;
+use crate::artefact::ArtefactError;
 
 /// `weight · vector + bias`, vectors of length 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +88,7 @@ impl Examples {
         if fits && self.labels.iter().all(|&l| l < labels) {
             Ok(())
         } else {
-            Err(broken("examples.jsonl")(&"its rows and vectors do not match"))
+            Err(KIND.broken("examples.jsonl")(&"its rows and vectors do not match"))
         }
     }
 }

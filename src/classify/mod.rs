@@ -21,7 +21,7 @@ mod vectorizer;
 
 use std::sync::Arc;
 
-pub use artefact::{ArtefactError, Meta, PathMeta, SHIPPED_CARD, SHIPPED_META, SHIPPED_NAME};
+pub use artefact::{Meta, PathMeta, SHIPPED_CARD, SHIPPED_META, SHIPPED_NAME};
 pub use calibration::{Calibration, CalibrationRow, Tried, softmax};
 pub use cascade::{Cascade, Dense, Judgement};
 pub use dense::{Examples, Head};

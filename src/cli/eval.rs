@@ -13,14 +13,17 @@ use super::Global;
 use super::output::{DIM, STRONG, bar, line, paint};
 use super::runtime;
 use super::triage::ModeArgument;
-use crate::app::{open_classifier, open_encoder};
+use crate::app::{load_encoder, open_classifier, open_encoder};
 use crate::classify::{Cascade, Classifier, Encoding};
+use crate::config::Config;
 use crate::corpus::{Example, read_jsonl, shipped};
 use crate::domain::{Lang, Mode};
+use crate::embed::{Role, TokenStates};
 use crate::eval::{
     Comparison, Difference, Disagreement, Header, Metrics, compare, markdown, p_value, percent, points, predict, read_predictions, short,
     thousands, write_report,
 };
+use crate::ner::EntityTagger;
 use crate::pipeline::{IntentModel, Shelf};
 use crate::text::{detect, normalize};
 
@@ -34,11 +37,13 @@ pub(super) struct Eval {
 enum Suite {
     /// The intent classifier on labelled messages: accuracy, calibration, coverage, out of scope, confusions, worst errors, intents
     Intents(Intents),
+    /// The product tagger on marked messages: exact and partial spans by type, types taken for others, the rows with faults
+    Ner(super::tagging::EvalNer),
     /// Cross-validation of a recipe: each part of the training rows held out once
     Cross(super::study::Cross),
     /// Learning curve of a recipe: would more training rows help?
     Curve(super::study::Curve),
-    /// Public sets of labelled messages: trains on each and measures its test rows (training/public.toml)
+    /// Public sets of labelled messages and of tagged texts: trains on each and measures its test rows (training/public.toml)
     Public(super::public::Public),
     /// Two reports on the same messages: says whether one classifier is better, or whether it was luck
     Compare(Compare),
@@ -47,6 +52,9 @@ enum Suite {
         /// Messages, one a line
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
+        /// The encoder's share as well: what the sentence vector takes, and what the tagger takes beside it
+        #[arg(long)]
+        encoder: bool,
     },
 }
 
@@ -93,11 +101,12 @@ impl Eval {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let args = match self.suite {
             Suite::Intents(args) => args,
+            Suite::Ner(args) => return args.run(global),
             Suite::Cross(args) => return args.run(global),
             Suite::Curve(args) => return args.run(global),
             Suite::Public(public) => return public.run(global),
             Suite::Compare(args) => return args.run(),
-            Suite::Speed { file } => return speed(&file),
+            Suite::Speed { file, encoder } => return speed(&file, encoder.then(|| global.start(None)).transpose()?.as_ref()),
         };
         let classifier = open_classifier(&global.start(None)?, args.artefact.as_deref())?;
         let path = if args.data.is_dir() { args.data.join("test.jsonl") } else { args.data.clone() };
@@ -232,7 +241,7 @@ fn alone(who: &str, rows: &[Disagreement]) -> anyhow::Result<()> {
 }
 
 /// The mean over all messages, the best of ten rounds after one that warms up.
-fn speed(file: &Path) -> anyhow::Result<ExitCode> {
+fn speed(file: &Path, encoder: Option<&Config>) -> anyhow::Result<ExitCode> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let messages: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
     anyhow::ensure!(!messages.is_empty(), "{} holds no message", file.display());
@@ -258,8 +267,43 @@ fn speed(file: &Path) -> anyhow::Result<ExitCode> {
     let entities = best(&|m| {
         std::hint::black_box(shelf.tagger.tag(m, &normalize(m)));
     });
-    line(&serde_json::json!({"messages": messages.len(), "classify_us": classify, "judge_us": judge, "features_us": features, "normalise_us": normalise, "entities_us": entities}).to_string())?;
+    let mut figures = serde_json::json!({
+        "messages": messages.len(), "classify_us": classify, "judge_us": judge, "features_us": features, "normalise_us": normalise,
+        "entities_us": entities,
+    });
+    if let Some(config) = encoder {
+        let [sentence, tagger] = passes(config, &messages, &shelf)?;
+        figures["sentence_us"] = sentence.into();
+        figures["tagger_us"] = tagger.into();
+    }
+    line(&figures.to_string())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Microseconds of the sentence vector, and of the tagger on the same trunk states: its branch, where the tokens stand, and the tags. One
+/// text at a time on one core; the mean over the messages of the best of five rounds.
+fn passes(config: &Config, messages: &[&str], shelf: &Shelf) -> anyhow::Result<[f64; 2]> {
+    let encoder = load_encoder(config)?;
+    let tagger = crate::app::load_tagger(None, crate::app::arithmetic(config.encoder.arithmetic)).map_err(anyhow::Error::msg)?;
+    let branch = tagger.branch().context("the shipped tagger has no branch")?;
+    let mut best = [f64::INFINITY; 2];
+    for _ in 0..6 {
+        let mut spent = [0.0; 2];
+        for message in messages {
+            let begin = std::time::Instant::now();
+            let states = encoder.trunk(&[encoder.tokenize(message, Role::Query)?])?;
+            std::hint::black_box(encoder.sentences(&states)?);
+            let between = std::time::Instant::now();
+            let offsets = encoder.offsets(message, Role::Query)?;
+            let states = branch.token_states(&states)?.concat();
+            let tokens = TokenStates { states, width: branch.dimension(), offsets };
+            std::hint::black_box(tagger.tag(message, &normalize(message), shelf, Some(&tokens)));
+            spent[0] += (between - begin).as_secs_f64();
+            spent[1] += between.elapsed().as_secs_f64();
+        }
+        best = [0, 1].map(|i| f64::min(best[i], spent[i] * 1e6 / messages.len() as f64));
+    }
+    Ok(best)
 }
 
 /// `label column:value ... # lang`, columns from 1 as the format has it.

@@ -15,6 +15,7 @@ mod public;
 mod serve;
 mod service;
 mod study;
+mod tagging;
 mod train;
 mod triage;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::classify::ArtefactError;
+use crate::artefact::ArtefactError;
 use crate::config::ConfigError;
 use crate::corpus::CorpusError;
 use crate::eval::{CompareError, PredictionError};

@@ -76,6 +76,7 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<ExitCode> {
         articles: Arc::clone(&app.articles),
         tickets: Arc::clone(&app.tickets),
         models: Arc::clone(&app.models),
+        taggers: Arc::clone(&app.taggers),
         limits: Limits {
             body_bytes: config.server.max_body_mb * 1_000_000,
             text_chars: config.server.max_text_chars,
@@ -97,6 +98,7 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<ExitCode> {
     let url_file = AddressFile::write(&config.data.dir, &format!("http://{address}"))?;
 
     let following = tokio::spawn(Arc::clone(&app.models).run());
+    let tagging = tokio::spawn(Arc::clone(&app.taggers).run());
     let loading = tokio::spawn(load(app, Arc::clone(&service), demo, begin, format!("http://{address}")));
     let (drain, draining) = tokio::sync::oneshot::channel::<()>();
     let router = http::router(Arc::clone(&service));
@@ -117,6 +119,7 @@ async fn serve(config: Config, demo: bool) -> anyhow::Result<ExitCode> {
         }
     }
     following.abort();
+    tagging.abort();
     let models = Arc::clone(&service.models);
     tokio::task::spawn_blocking(move || models.finish()).await?;
     service.pipeline.store.close().await;

@@ -41,28 +41,32 @@ enum Model {
         #[arg(long, value_name = "TIME", value_parser = duration)]
         budget: Option<Duration>,
     },
+    /// The product tagger (training/ner.toml)
+    ///
+    /// Goes on where an interrupted training of the same recipe and data stopped. The same recipe, data and seed give the same bits.
+    Ner(Recipe),
     /// The probabilities of search hits and the thresholds for replies (training/gate.toml); needs the encoder
     Gate(Recipe),
 }
 
 #[derive(Debug, Args)]
-struct Recipe {
+pub(super) struct Recipe {
     /// The recipe (TOML); its paths are relative to itself
-    recipe: PathBuf,
+    pub(super) recipe: PathBuf,
     /// Lay a value over the recipe: --set model.alpha=0.1
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    settings: Vec<String>,
+    pub(super) settings: Vec<String>,
     /// Folder of the artefact, instead of the recipe's `out`
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 impl Recipe {
-    fn base(&self) -> PathBuf {
+    pub(super) fn base(&self) -> PathBuf {
         self.recipe.parent().map(Path::to_owned).unwrap_or_default()
     }
 
-    fn out(&self, of_recipe: &Path) -> PathBuf {
+    pub(super) fn out(&self, of_recipe: &Path) -> PathBuf {
         self.out.clone().unwrap_or_else(|| self.base().join(of_recipe))
     }
 }
@@ -71,6 +75,7 @@ impl Train {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         match self.model {
             Model::Classifier { recipe, budget } => classifier(&recipe, budget, global),
+            Model::Ner(recipe) => super::tagging::train(&recipe, global),
             Model::Gate(recipe) => gate(&recipe, &global.start(None)?),
         }?;
         Ok(ExitCode::SUCCESS)
@@ -161,9 +166,9 @@ impl Teller {
             News::Step(step) => self.say(step),
             News::Progress { what, done, total } => self.advance(what, done, total, ""),
             News::Tuning { step, steps, loss } => self.advance("tune the branch", step, steps, &format!("loss {loss:.3}")),
-            News::Epoch { epoch, epochs, accuracy } => {
-                let accuracy = accuracy.map_or(String::new(), |a| format!(": {:.1} % of the held-out rows right", 100.0 * a));
-                self.say(&format!("epoch {epoch} of {epochs}{accuracy}"));
+            News::Epoch { epoch, epochs, score } => {
+                let score = score.map_or(String::new(), |s| format!(": {:.1} % on held-out rows", 100.0 * s));
+                self.say(&format!("epoch {epoch} of {epochs}{score}"));
             }
             News::Resumed { epoch } => self.say(&format!("goes on after epoch {epoch}, where it was interrupted")),
         }

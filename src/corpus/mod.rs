@@ -3,6 +3,7 @@
 //! Bringing data in from other formats, splitting it, taking it out again. A broken row is never skipped in silence: reading stops with
 //! its line, validation lists them all. Files are read as streams and written beside their place, so that size and a sudden end do no harm.
 
+mod annotate;
 mod beside;
 mod export;
 mod import;
@@ -10,6 +11,7 @@ mod near;
 mod repeats;
 mod source;
 mod split;
+mod tagged;
 mod validate;
 
 use std::fs::File;
@@ -23,13 +25,16 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{CatalogueItem, Lang, TicketRecord, TicketState};
 
+pub use annotate::{Command, HELP as ANNOTATE_HELP, product_types};
 pub use beside::Beside;
 pub use export::{Exported, export};
 pub use import::{Clash, Dropped, Format, ImportOptions, Summary, Tally, import};
 pub use source::Tick;
 pub use split::{PARTS, Part, SplitOptions, SplitSummary, TooSmall, split};
+pub use tagged::{TaggedRow, TaggedSpan, read_tagged};
 pub use validate::{
-    Finding, Kind, Report, Severity, validate_catalogue, validate_intents, validate_knowledge, validate_labelled, validate_tickets,
+    Finding, Kind, Report, Severity, validate_catalogue, validate_intents, validate_knowledge, validate_labelled, validate_tagged,
+    validate_tickets,
 };
 
 /// One labelled utterance. A row may carry more (an id, a group to split by), which training does not read.

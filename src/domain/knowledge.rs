@@ -117,7 +117,7 @@ pub struct SearchFilter {
 }
 
 /// One sellable thing of the shop's catalogue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogueItem {
     pub sku: String,

@@ -121,6 +121,23 @@ pub enum EntityType {
 }
 
 impl EntityType {
+    pub const ALL: [EntityType; 14] = [
+        EntityType::Product,
+        EntityType::Brand,
+        EntityType::Model,
+        EntityType::Color,
+        EntityType::Size,
+        EntityType::Flavor,
+        EntityType::Material,
+        EntityType::Spec,
+        EntityType::OrderId,
+        EntityType::TrackingNo,
+        EntityType::Phone,
+        EntityType::Email,
+        EntityType::Amount,
+        EntityType::Date,
+    ];
+
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -70,11 +70,27 @@ impl Encoder {
     /// # Errors
     /// When the tokenizer fails, which no text is known to bring about.
     pub fn tokenize(&self, text: &str, role: Role) -> std::result::Result<Tokens, EncodeError> {
-        // Far more characters than can become tokens are not worth reading: 10 MB would take seconds to be cut to 512 tokens.
-        let end = text.char_indices().nth(Self::MAX_TOKENS * 16).map_or(text.len(), |(at, _)| at);
-        let input = format!("{}{}", role.prefix(), &text[..end]);
-        let encoding = self.tokenizer.encode_fast(input, true).map_err(|e| EncodeError::Model(e.to_string()))?;
+        let encoding = self.tokenizer.encode_fast(Self::input(text, role), true).map_err(|e| EncodeError::Model(e.to_string()))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Which code points of the text, `start..end`, each token of [`Self::tokenize`] stands for; an empty range for the prefix and the
+    /// special tokens.
+    ///
+    /// # Errors
+    /// As [`Self::tokenize`].
+    pub fn offsets(&self, text: &str, role: Role) -> std::result::Result<Vec<(u32, u32)>, EncodeError> {
+        let encoding = self.tokenizer.encode_char_offsets(Self::input(text, role), true).map_err(|e| EncodeError::Model(e.to_string()))?;
+        let skipped = role.prefix().chars().count();
+        let of_text = |(start, end): &(usize, usize)| (start.saturating_sub(skipped) as u32, end.saturating_sub(skipped) as u32);
+        Ok(encoding.get_offsets().iter().map(of_text).collect())
+    }
+
+    /// What the tokenizer is given. Far more characters than can become tokens are not worth reading: 10 MB would take seconds to be cut
+    /// to 512 tokens.
+    fn input(text: &str, role: Role) -> String {
+        let end = text.char_indices().nth(Self::MAX_TOKENS * 16).map_or(text.len(), |(at, _)| at);
+        format!("{}{}", role.prefix(), &text[..end])
     }
 
     /// What the trunk makes of a batch of token lists: the input of [`Self::sentences`] and of every branch.

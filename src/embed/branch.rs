@@ -83,6 +83,22 @@ impl Branch {
         self.dimensions.hidden
     }
 
+    /// The states of the tokens of texts whose states the trunk has made, row after row, [`Self::dimension`] numbers a token.
+    ///
+    /// # Errors
+    /// When candle fails, or the states are of another width.
+    pub fn token_states(&self, states: &States) -> std::result::Result<Vec<Vec<f32>>, EncodeError> {
+        let States { rows, lengths } = states.through(&self.layers)?;
+        let rows = rows.flatten_all()?.to_vec1::<f32>()?;
+        let mut rest = rows.as_slice();
+        let cut = |n: &usize| {
+            let (text, later) = rest.split_at(n * self.dimensions.hidden);
+            rest = later;
+            text.to_vec()
+        };
+        Ok(lengths.iter().map(cut).collect())
+    }
+
     /// Vectors of texts whose states the trunk has made, each of length 1.
     ///
     /// # Errors

@@ -42,20 +42,33 @@ pub struct Wanted {
     pub sentence: bool,
     /// The vector of a task's branch.
     pub branch: Option<Arc<Branch>>,
+    /// The states that a task's branch makes of the single tokens.
+    pub tokens: Option<Arc<Branch>>,
 }
 
 impl Wanted {
     /// The sentence vector alone.
     pub fn sentence() -> Self {
-        Wanted { sentence: true, branch: None }
+        Wanted { sentence: true, ..Wanted::default() }
     }
 }
 
-/// Vectors of one text, each of length 1: those that were wanted.
+/// What was wanted of one text; the vectors are of length 1.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Encoded {
     pub sentence: Option<Vec<f32>>,
     pub branch: Option<Vec<f32>>,
+    pub tokens: Option<TokenStates>,
+}
+
+/// The tokens of a text.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TokenStates {
+    /// Row after row, `width` numbers a token.
+    pub states: Vec<f32>,
+    pub width: usize,
+    /// As of [`Encoder::offsets`].
+    pub offsets: Vec<(u32, u32)>,
 }
 
 /// Anything that turns texts into vectors of length 1.

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use super::bert::{Encoder, Tokens};
-use super::{Branch, EncodeError, EncodeFuture, Encoded, Role, SentenceEncoder, Wanted};
+use super::{Branch, EncodeError, EncodeFuture, Encoded, Role, SentenceEncoder, TokenStates, Wanted};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerConfig {
@@ -25,6 +25,8 @@ pub struct WorkerConfig {
 
 struct Job {
     tokens: Tokens,
+    /// Where the tokens stand, if their states are wanted.
+    offsets: Vec<(u32, u32)>,
     wanted: Wanted,
     answer: oneshot::Sender<Result<Encoded, EncodeError>>,
 }
@@ -68,8 +70,9 @@ impl EncoderWorker {
 
     fn submit(&self, text: &str, role: Role, wanted: Wanted) -> Result<oneshot::Receiver<Result<Encoded, EncodeError>>, EncodeError> {
         let tokens = self.encoder.tokenize(text, role)?;
+        let offsets = if wanted.tokens.is_some() { self.encoder.offsets(text, role)? } else { Vec::new() };
         let (answer, receiver) = oneshot::channel();
-        self.jobs.try_send(Job { tokens, wanted, answer }).map_err(|e| match e {
+        self.jobs.try_send(Job { tokens, offsets, wanted, answer }).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => EncodeError::Overloaded { capacity: self.config.queue },
             mpsc::error::TrySendError::Closed(_) => EncodeError::Stopped,
         })?;
@@ -146,7 +149,10 @@ fn run(encoder: &Encoder, share: &Share) {
         let wanted: Vec<&Wanted> = batch.iter().map(|job| &job.wanted).collect();
         match encode(encoder, &input, &wanted) {
             Ok(encoded) => {
-                for (job, encoded) in batch.into_iter().zip(encoded) {
+                for (job, mut encoded) in batch.into_iter().zip(encoded) {
+                    if let Some(tokens) = &mut encoded.tokens {
+                        tokens.offsets = job.offsets;
+                    }
                     // A caller who has gone meanwhile does not want to know.
                     let _ = job.answer.send(Ok(encoded));
                 }
@@ -173,21 +179,35 @@ fn encode(encoder: &Encoder, batch: &[Tokens], wanted: &[&Wanted]) -> Result<Vec
             out[row].sentence = Some(vector);
         }
     }
-    // Most often one; two while a new model takes the place of an old one, or a challenger runs beside the champion.
-    let mut branches: Vec<&Arc<Branch>> = Vec::new();
-    for branch in wanted.iter().filter_map(|w| w.branch.as_ref()) {
-        if !branches.iter().any(|b| Arc::ptr_eq(b, branch)) {
-            branches.push(branch);
-        }
-    }
-    for branch in branches {
-        let wants = |i: &usize| wanted[*i].branch.as_ref().is_some_and(|b| Arc::ptr_eq(b, branch));
-        let rows: Vec<usize> = (0..batch.len()).filter(wants).collect();
+    for branch in distinct(wanted.iter().filter_map(|w| w.branch.as_ref())) {
+        let rows = rows_of(wanted, |w| w.branch.as_ref(), branch);
         for (&row, vector) in rows.iter().zip(branch.pooled(&states.only(&rows)?)?) {
             out[row].branch = Some(vector);
         }
     }
+    for branch in distinct(wanted.iter().filter_map(|w| w.tokens.as_ref())) {
+        let rows = rows_of(wanted, |w| w.tokens.as_ref(), branch);
+        for (&row, states) in rows.iter().zip(branch.token_states(&states.only(&rows)?)?) {
+            out[row].tokens = Some(TokenStates { states, width: branch.dimension(), offsets: Vec::new() });
+        }
+    }
     Ok(out)
+}
+
+/// Each branch once. Most often one; two while a new model takes the place of an old one, or a challenger runs beside the champion.
+fn distinct<'a>(branches: impl Iterator<Item = &'a Arc<Branch>>) -> Vec<&'a Arc<Branch>> {
+    let mut out: Vec<&Arc<Branch>> = Vec::new();
+    for branch in branches {
+        if !out.iter().any(|b| Arc::ptr_eq(b, branch)) {
+            out.push(branch);
+        }
+    }
+    out
+}
+
+/// The texts that want a branch.
+fn rows_of(wanted: &[&Wanted], of: impl Fn(&Wanted) -> Option<&Arc<Branch>>, branch: &Arc<Branch>) -> Vec<usize> {
+    (0..wanted.len()).filter(|&i| of(wanted[i]).is_some_and(|b| Arc::ptr_eq(b, branch))).collect()
 }
 
 /// Cuts a list into runs whose sizes sum to at most `limit`; one larger item is a run alone.

@@ -10,6 +10,7 @@ mod format;
 mod informative;
 mod prediction;
 mod report;
+mod spans;
 
 pub use bootstrap::Interval;
 pub use compare::{CompareError, Comparison, Difference, Differences, Disagreement, McNemar, Outcomes, Verdict, compare};
@@ -21,3 +22,4 @@ pub use report::{
     CurvePoint, Figures, Fold, Header, Metrics, ReportError, curve_markdown, folds_markdown, learning_curve_svg, markdown, page,
     training_markdown, training_page, write_report, write_training,
 };
+pub use spans::{SpanError, SpanReport};

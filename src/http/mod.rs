@@ -31,7 +31,7 @@ pub use layers::hash_key;
 pub use problem::{Code, Problem, documentation as error_documentation};
 
 use crate::domain::Mode;
-use crate::pipeline::{Follower, Knowledge, Pipeline};
+use crate::pipeline::{Follower, Knowledge, Pipeline, TaggerFollower};
 
 /// What the handlers stand on.
 pub struct Service {
@@ -39,6 +39,8 @@ pub struct Service {
     pub articles: Arc<Knowledge>,
     pub tickets: Arc<Knowledge>,
     pub models: Arc<Follower>,
+    /// Who tells the entities.
+    pub taggers: Arc<TaggerFollower>,
     pub limits: Limits,
     /// sha256 of the API keys in hexadecimal; none: no key is asked for.
     pub keys: Vec<String>,

@@ -12,7 +12,7 @@ use super::problem::{Code, Problem, ProblemBody};
 use super::{Service, Shared};
 use crate::domain::{Moved, ShadowReport, TrainedModel, Version};
 use crate::models::registry::{CHALLENGER, CHAMPION};
-use crate::pipeline::{FollowError, Follower};
+use crate::pipeline::{FollowError, Follower, TaggerFollower};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModelsAnswer {
@@ -29,17 +29,21 @@ pub struct Serving {
     pub champion: String,
     /// `null`: none is asked beside it.
     pub challenger: Option<String>,
+    /// Who tells the entities, as an answer's `models.ner` has it.
+    pub tagger: String,
 }
 
 /// All trained models with versions, aliases and scores, and what is served.
 #[utoipa::path(get, path = "/v1/models", tag = "models", responses((status = 200, body = ModelsAnswer)))]
 pub async fn list(State(service): Shared) -> Result<Answer<ModelsAnswer>, Problem> {
-    let items = off_the_loop(&service, |models| Ok(models.registry().list()?)).await?;
+    let models = Arc::clone(&service.models);
+    let items = off_the_loop(move || Ok(models.registry().list()?)).await?;
     let seats = service.pipeline.lineup.seats();
     let serving = Serving {
         name: service.models.name().to_owned(),
         champion: seats.champion().version().to_owned(),
         challenger: service.models.report().map(|r| r.challenger),
+        tagger: service.pipeline.tagger.load().version().to_owned(),
     };
     Ok(Answer(ModelsAnswer { items, serving }))
 }
@@ -49,7 +53,9 @@ pub async fn list(State(service): Shared) -> Result<Answer<ModelsAnswer>, Proble
     (status = 200, body = ShadowReport), (status = 404, description = "No such model, or it has no challenger.", body = ProblemBody),
 ))]
 pub async fn shadow(State(service): Shared, PathId(name): PathId) -> Result<Answer<ShadowReport>, Problem> {
-    followed(&service, &name)?;
+    if name != service.models.name() {
+        return Err(unknown(&service, &name));
+    }
     let none = || Problem::new(Code::NotFound, format!("{name} has no challenger: PUT /v1/models/{name}/aliases/{CHALLENGER} names one"));
     service.models.report().map(Answer).ok_or_else(none)
 }
@@ -66,8 +72,7 @@ pub struct Promotion {
     (status = 200, body = Moved), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody),
 ))]
 pub async fn promote(State(service): Shared, PathId(name): PathId, Json(request): Json<Promotion>) -> Result<Answer<Moved>, Problem> {
-    followed(&service, &name)?;
-    moved(&service, move |models| models.alias(CHAMPION, Some(&request.version.to_string()))).await
+    moved(&service, &name, move |models| models.alias(CHAMPION, Some(&request.version.to_string()))).await
 }
 
 /// Makes the champion before this one the champion again; it is served when this answers.
@@ -76,8 +81,7 @@ pub async fn promote(State(service): Shared, PathId(name): PathId, Json(request)
     (status = 409, description = "There is no earlier champion.", body = ProblemBody), (status = 422, body = ProblemBody),
 ))]
 pub async fn rollback(State(service): Shared, PathId(name): PathId) -> Result<Answer<Moved>, Problem> {
-    followed(&service, &name)?;
-    moved(&service, Follower::rollback).await
+    moved(&service, &name, |models| models.rollback()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -100,33 +104,59 @@ pub async fn put_alias(
     PathId((name, alias)): PathId<(String, String)>,
     Json(target): Json<AliasTarget>,
 ) -> Result<Answer<Moved>, Problem> {
-    followed(&service, &name)?;
-    moved(&service, move |models| models.alias(&alias, target.version.map(|v| v.to_string()).as_deref())).await
+    moved(&service, &name, move |models| models.alias(&alias, target.version.map(|v| v.to_string()).as_deref())).await
 }
 
-/// This service moves the aliases of the model that it follows, and no other's: it could not try them.
-fn followed(service: &Service, name: &str) -> Result<(), Problem> {
-    let followed = service.models.name();
-    if name == followed {
-        Ok(())
-    } else {
-        Err(Problem::new(Code::NotFound, format!("this service serves {followed}, and no model {name:?}")))
+/// Moves a model's aliases after trying what they shall name.
+trait Moves: Send + Sync {
+    fn alias(&self, alias: &str, what: Option<&str>) -> Result<Moved, FollowError>;
+    fn rollback(&self) -> Result<Moved, FollowError>;
+}
+
+impl Moves for Follower {
+    fn alias(&self, alias: &str, what: Option<&str>) -> Result<Moved, FollowError> {
+        Follower::alias(self, alias, what)
+    }
+
+    fn rollback(&self) -> Result<Moved, FollowError> {
+        Follower::rollback(self)
     }
 }
 
+impl Moves for TaggerFollower {
+    fn alias(&self, alias: &str, what: Option<&str>) -> Result<Moved, FollowError> {
+        TaggerFollower::alias(self, alias, what)
+    }
+
+    fn rollback(&self) -> Result<Moved, FollowError> {
+        TaggerFollower::rollback(self)
+    }
+}
+
+/// This service moves the aliases of the models that it follows, and no other's: it could not try them.
 async fn moved(
     service: &Service,
-    work: impl FnOnce(&Follower) -> Result<Moved, FollowError> + Send + 'static,
+    name: &str,
+    work: impl FnOnce(&dyn Moves) -> Result<Moved, FollowError> + Send + 'static,
 ) -> Result<Answer<Moved>, Problem> {
-    off_the_loop(service, work).await.map(Answer)
+    let models: Arc<dyn Moves> = match name {
+        name if name == service.models.name() => Arc::<Follower>::clone(&service.models),
+        name if name == service.taggers.name() => Arc::<TaggerFollower>::clone(&service.taggers),
+        name => return Err(unknown(service, name)),
+    };
+    off_the_loop(move || work(&*models)).await.map(Answer)
+}
+
+fn unknown(service: &Service, name: &str) -> Problem {
+    let (intents, entities) = (service.models.name(), service.taggers.name());
+    Problem::new(
+        Code::NotFound,
+        format!("there is {intents} for the intents, {entities} for the entities, and no model {name:?} that could do this"),
+    )
 }
 
 /// The registry reads disks and tries models.
-async fn off_the_loop<T: Send + 'static>(
-    service: &Service,
-    work: impl FnOnce(&Follower) -> Result<T, FollowError> + Send + 'static,
-) -> Result<T, Problem> {
-    let models = Arc::clone(&service.models);
-    let worked = tokio::task::spawn_blocking(move || work(&models)).await;
+async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> Result<T, FollowError> + Send + 'static) -> Result<T, Problem> {
+    let worked = tokio::task::spawn_blocking(work).await;
     Ok(worked.map_err(|e| Problem::internal(&e))??)
 }

@@ -221,22 +221,22 @@ pub struct EntitiesItem {
     pub entities: Vec<Entity>,
 }
 
-/// The entities alone.
+/// The entities alone. In mode `fast` what patterns and the catalogue see; else what the tagger reads with the encoder.
 #[utoipa::path(post, path = "/v1/entities", tag = "triage", request_body = TextsRequest, responses(
     (status = 200, body = EntitiesAnswer), (status = 422, body = ProblemBody),
 ))]
 pub async fn entities(State(service): Shared, Json(request): Json<TextsRequest>) -> Result<Answer<EntitiesAnswer>, Problem> {
+    let mode = request.mode.unwrap_or(service.limits.mode);
     let (texts, lang) = request.texts(&service.limits)?;
-    let pipeline = service.pipeline.clone();
-    let items = off_the_loop(move || {
-        texts.iter().map(|t| pipeline.entities(t, lang)).map(|(lang, entities)| EntitiesItem { lang, entities }).collect()
+    let items = futures_util::stream::iter(texts).map(|text| {
+        let service = &service;
+        async move {
+            let ask = || async { Ok(service.pipeline.entities(&text, lang, mode).await?) };
+            let (lang, entities) = patiently(service, ask).await?;
+            Ok(EntitiesItem { lang, entities })
+        }
     });
-    Ok(Answer(EntitiesAnswer { items: items.await? }))
-}
-
-/// A thousand texts take long enough to hold up others' requests on this thread.
-async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| Problem::internal(&e))
+    Ok(Answer(EntitiesAnswer { items: items.buffered(BATCH_WIDTH).try_collect::<Vec<_>>().await.map_err(|p: Problem| p)? }))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

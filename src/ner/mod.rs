@@ -1,13 +1,14 @@
 //! Entities: what a message names, and which catalogue entries those names fit.
 //!
-//! The first form of the seat: patterns for what has a form, a gazetteer for what has a name (the shop's catalogue over a
-//! general lexicon). A learned tagger will sit behind the same trait. Offsets count Unicode code points of the text as it was
-//! sent.
+//! Patterns see what has a form, a gazetteer what has a name (the shop's catalogue over a general lexicon): microseconds, and all that
+//! the fast path has. [`TaggerModel`] reads the encoder's states together with what those two see. Offsets count Unicode code points of
+//! the text as it was sent.
 //!
 //! Nothing here does I/O, reads a clock or keeps state between messages: taggers and indices are built once, immutable and
 //! shared by any number of threads; no input makes them fail. A changed catalogue is a new tagger, swapped in by its owner.
 
 mod gazetteer;
+pub mod learned;
 mod lexicon;
 mod patterns;
 mod products;
@@ -18,11 +19,12 @@ use std::cmp::Reverse;
 use std::ops::Range;
 
 pub use gazetteer::Gazetteer;
+pub use learned::TaggerModel;
 pub use lexicon::Lexicon;
 pub use products::{ProductIndex, match_products};
 
 use crate::domain::{CatalogueItem, Entity, EntityType};
-use crate::text::{Normalized, is_han};
+use crate::text::{Normalized, is_han, normalize};
 
 /// Finds the entities of a message.
 pub trait EntityTagger: Send + Sync {
@@ -62,17 +64,66 @@ impl GazetteerTagger {
     pub fn build(items: &[CatalogueItem]) -> Result<Self, NerError> {
         Ok(Self::new(Gazetteer::build(items, &Lexicon::shipped()?)?))
     }
+
+    /// Every stretch that a pattern, the catalogue or the lexicon sees, overlapping ones too.
+    pub fn candidates(&self, original: &str, normalized: &Normalized) -> Vec<Candidate> {
+        let candidate = |span: Span| Candidate {
+            range: span.range,
+            kind: span.kind,
+            voice: match span.source {
+                Source::Identifier | Source::Pattern => Voice::Pattern,
+                Source::Catalogue => Voice::Catalogue,
+                Source::Shield | Source::Lexicon => Voice::Lexicon,
+            },
+            value: span.value,
+        };
+        self.spans(original, normalized).into_iter().map(candidate).collect()
+    }
+
+    fn spans(&self, original: &str, normalized: &Normalized) -> Vec<Span> {
+        let mut spans = Vec::new();
+        if !normalized.is_empty() {
+            patterns::find(original, normalized, &mut spans);
+            self.gazetteer.find(&normalized.text, &mut spans);
+        }
+        spans
+    }
+}
+
+/// A stretch of the normalised text that somebody takes for something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Bytes.
+    pub range: Range<usize>,
+    /// `None`: a word that is no entity.
+    pub kind: Option<EntityType>,
+    pub voice: Voice,
+    pub value: Option<String>,
+}
+
+/// Who sees a [`Candidate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Voice {
+    Catalogue,
+    Lexicon,
+    Pattern,
+}
+
+/// The normalised value of what was named, where the lexicon or its own form tells one: `pink`, `250ml`.
+fn canonical_value(kind: EntityType, raw: &str, lexicon: &Lexicon) -> Option<String> {
+    let term = normalize(raw).text;
+    let family = || lexicon.family(kind, &term).map(str::to_owned);
+    match kind {
+        EntityType::Color | EntityType::Flavor | EntityType::Material => family(),
+        EntityType::Size => patterns::canonical_size(&term).or_else(family),
+        EntityType::Spec => patterns::canonical_specs(raw).into_iter().next(),
+        _ => None,
+    }
 }
 
 impl EntityTagger for GazetteerTagger {
     fn tag(&self, original: &str, normalized: &Normalized) -> Vec<Entity> {
-        if normalized.is_empty() {
-            return Vec::new();
-        }
-        let mut spans = Vec::new();
-        patterns::find(original, normalized, &mut spans);
-        self.gazetteer.find(&normalized.text, &mut spans);
-        merge(original, normalized, spans)
+        merge(original, normalized, self.spans(original, normalized))
     }
 
     fn version(&self) -> &str {

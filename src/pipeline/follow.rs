@@ -17,7 +17,7 @@ use crate::telemetry::Metric;
 pub type Loader = Box<dyn Fn(Option<&Artefact>) -> Result<Arc<IntentModel>, String> + Send + Sync>;
 
 /// How often the aliases are looked at.
-const PERIOD: Duration = Duration::from_secs(1);
+pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
 /// How often a report that has changed is written down.
 const WRITE_DOWN: Duration = Duration::from_secs(5);
@@ -40,6 +40,9 @@ impl FollowError {
     pub fn hint(&self) -> String {
         match self {
             FollowError::Registry(e) => e.hint(),
+            FollowError::Load { model, .. } if model == "ner@shipped" => {
+                "the program was built with a broken tagger: train it (`fenzhen train ner training/ner.toml`) and build again".into()
+            }
             FollowError::Load { model, .. } if model.ends_with("@shipped") => {
                 "train it again (`fenzhen train classifier training/intent.toml`), or leave classifier.artefact empty for the shipped one"
                     .into()

@@ -23,7 +23,7 @@ impl IntentModel {
         let wanted = match classifier.encoding() {
             Encoding::None => None,
             Encoding::Sentence => Some(Wanted::sentence()),
-            Encoding::Branch(file) => Some(Wanted { sentence: false, branch: Some(Arc::new(Branch::parse(&file, arithmetic)?)) }),
+            Encoding::Branch(file) => Some(Wanted { branch: Some(Arc::new(Branch::parse(&file, arithmetic)?)), ..Wanted::default() }),
         };
         Ok(IntentModel { classifier, wanted })
     }
@@ -40,7 +40,7 @@ impl IntentModel {
 
     /// Which vectors to ask for when the sentence vector is wanted, too.
     pub(super) fn wanted_with_sentence(&self) -> Wanted {
-        Wanted { sentence: true, branch: self.wanted.as_ref().and_then(|w| w.branch.clone()) }
+        Wanted { branch: self.wanted.as_ref().and_then(|w| w.branch.clone()), ..Wanted::sentence() }
     }
 
     /// By the sparse terms alone, all labels.

@@ -12,12 +12,14 @@ mod intents;
 mod knowledge;
 mod lineup;
 mod shadow;
+mod tagger;
 
 pub use follow::{FollowError, Follower, Loader, SHADOW_FILE};
 pub use intents::{IntentModel, ReadText};
 pub use knowledge::{IndexProgress, Knowledge, KnowledgeError, Synced};
 pub use lineup::{Lineup, Seats};
 pub use shadow::Shadow;
+pub use tagger::{Tagger, TaggerFollower, TaggerLoader};
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,7 +50,8 @@ pub struct Message<'a> {
 
 /// What the shop sells, as the tagger and the product search know it; replaced whole when the catalogue changes.
 pub struct Shelf {
-    pub tagger: Box<dyn EntityTagger>,
+    pub tagger: GazetteerTagger,
+    pub lexicon: Lexicon,
     pub products: ProductIndex,
 }
 
@@ -61,7 +64,7 @@ impl Shelf {
         let lexicon = Lexicon::shipped()?;
         let tagger = GazetteerTagger::new(Gazetteer::build(items, &lexicon)?);
         let products = ProductIndex::build(items, &lexicon, &tagger);
-        Ok(Shelf { tagger: Box::new(tagger), products })
+        Ok(Shelf { tagger, lexicon, products })
     }
 }
 
@@ -94,6 +97,8 @@ impl From<EncodeError> for PipelineError {
 pub struct Pipeline {
     /// Who tells the intents; kept at the registry's aliases by a [`Follower`].
     pub lineup: Arc<Lineup>,
+    /// Who tells the entities where the encoder is asked; kept at the aliases by a [`TaggerFollower`].
+    pub tagger: Arc<ArcSwap<Tagger>>,
     pub encoder: Arc<dyn SentenceEncoder>,
     pub tickets: Arc<dyn TicketIndex>,
     pub articles: Arc<dyn TicketIndex>,
@@ -116,6 +121,8 @@ struct Understood {
     clean: Normalized,
     intent: Intent,
     entities: Vec<Entity>,
+    /// Version of who told them.
+    ner: String,
     products: Vec<Product>,
 }
 
@@ -165,7 +172,7 @@ impl Pipeline {
         // Here, and not where the intent was found: a message that is refused comes again.
         understood.seats.observe(message.text, understood.lang, &understood.intent);
         let asked = message.mode != Mode::Fast;
-        let models = self.versions(&understood.seats, asked);
+        let models = Versions { ner: understood.ner, ..self.versions(&understood.seats, asked) };
         let mut intent = understood.intent;
         intent.alternatives.truncate(ALTERNATIVES);
         Ok(Triage {
@@ -182,12 +189,6 @@ impl Pipeline {
             models,
             timing_ms: timing,
         })
-    }
-
-    /// The entities alone.
-    pub fn entities(&self, text: &str, lang: Option<Lang>) -> (Lang, Vec<Entity>) {
-        let clean = normalize(text);
-        (lang.unwrap_or_else(|| language(&clean)), self.shelf.load().tagger.tag(text, &clean))
     }
 
     /// Past tickets like a text.
@@ -257,7 +258,7 @@ impl Pipeline {
     pub fn versions(&self, seats: &Seats, with_encoder: bool) -> Versions {
         Versions {
             classifier: seats.champion().version().to_owned(),
-            ner: self.shelf.load().tagger.version().to_owned(),
+            ner: self.tagger.load().version().to_owned(),
             encoder: with_encoder.then(|| self.encoder.name().to_owned()),
             gate: self.gate.version(),
         }
@@ -276,7 +277,8 @@ impl Pipeline {
         let entities = shelf.tagger.tag(message.text, &clean);
         let products = match_products(&entities, &shelf.products);
         timing.entities = milliseconds(stage);
-        Understood { seats, lang, clean, intent, entities, products }
+        let ner = shelf.tagger.version().to_owned();
+        Understood { seats, lang, clean, intent, entities, ner, products }
     }
 
     async fn retrieve(&self, message: &Message<'_>, understood: &mut Understood, timing: &mut Timings) -> Result<Found, PipelineError> {
@@ -285,11 +287,20 @@ impl Pipeline {
         let model = seats.champion();
         let settled = message.mode == Mode::Auto && model.settles(&understood.intent, self.policy.load().precision.intent);
         let wanted = if settled { Wanted::sentence() } else { model.wanted_with_sentence() };
+        let tagger = self.tagger.load_full();
+        let wanted = Wanted { tokens: tagger.branch().cloned(), ..wanted };
         let encoded = self.encoder.encode(message.text, Role::Query, wanted).await?;
         if !settled {
             understood.intent = model.full(&understood.clean, understood.lang, &encoded);
         }
         timing.encode = Some(milliseconds(stage));
+
+        let stage = Instant::now();
+        let shelf = self.shelf.load_full();
+        understood.entities = tagger.tag(message.text, &understood.clean, &shelf, encoded.tokens.as_ref());
+        understood.products = match_products(&understood.entities, &shelf.products);
+        tagger.version().clone_into(&mut understood.ner);
+        timing.entities += milliseconds(stage);
 
         let stage = Instant::now();
         let vector: Arc<[f32]> = encoded.sentence.unwrap_or_default().into();

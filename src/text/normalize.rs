@@ -24,6 +24,11 @@ impl Normalized {
         Some((chars.first()?.0 as usize, chars.last()?.1 as usize))
     }
 
+    /// For each char of `text` the code points `start..end` of the original that it came from.
+    pub fn origins(&self) -> &[(u32, u32)] {
+        &self.origin
+    }
+
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }

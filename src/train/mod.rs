@@ -6,19 +6,22 @@ mod classifier;
 mod feedback;
 mod folds;
 mod gate;
+mod ner;
 mod recipe;
 mod suspects;
+mod workplace;
 
 pub use classifier::{
-    CalibrationParameters, ClassifierRecipe, Corpus, DataPaths, EncoderKind, EncoderParameters, Files, Fold, News, Rows, SparseFit,
-    SparseParameters, SparseSettings, StudyPoint, Tell, TrainingEncoder, Trial, Workplace, autotune, card, cross_validate, learning_curve,
-    settings_of, train_classifier,
+    CalibrationParameters, ClassifierRecipe, Corpus, DataPaths, EncoderKind, EncoderParameters, Files, Fold, Rows, SparseFit,
+    SparseParameters, SparseSettings, StudyPoint, Trial, autotune, card, cross_validate, learning_curve, settings_of, train_classifier,
 };
 pub use feedback::{Conflict, Harvest, HarvestReport};
 pub use folds::{FoldParameters, FoldRow, out_of_fold};
 pub use gate::{GateRecipe, MatchExamples, gate_card, train_gate};
+pub use ner::{TaggerCorpus, TaggerEncoderKind, TaggerRecipe, tagger_card, train_tagger};
 pub use recipe::{RecipeError, read_recipe, recipe_of};
 pub use suspects::{Suspect, SuspectReport, suspects};
+pub use workplace::{News, Tell, TrainingEncoder, Workplace};
 
 use std::path::PathBuf;
 

@@ -12,9 +12,11 @@ const COMMANDS: &[&[&str]] = &[
     &["triage"],
     &["train"],
     &["train", "classifier"],
+    &["train", "ner"],
     &["train", "gate"],
     &["eval"],
     &["eval", "intents"],
+    &["eval", "ner"],
     &["eval", "compare"],
     &["eval", "cross"],
     &["eval", "curve"],
@@ -28,6 +30,7 @@ const COMMANDS: &[&[&str]] = &[
     &["data", "export"],
     &["data", "stats"],
     &["data", "export"],
+    &["data", "annotate"],
     &["data", "informative"],
     &["data", "suspects"],
     &["data", "drift"],
@@ -134,7 +137,7 @@ fn a_setting_that_a_recipe_does_not_know_is_refused() {
 #[test]
 fn the_shipped_corpora_are_valid_and_a_broken_one_names_its_line() {
     let done = run(&["data", "validate"]).expect(0);
-    for corpus in ["intents", "articles", "tickets", "catalogue"] {
+    for corpus in ["intents", "articles", "tickets", "catalogue", "ner"] {
         assert!(done.out.contains(corpus), "{corpus} in {}", done.out);
     }
     assert!(run(&["data", "stats"]).expect(0).out.contains("out_of_scope"));

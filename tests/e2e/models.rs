@@ -119,7 +119,7 @@ fn what_cannot_be_is_told_with_what_to_do() {
     assert!(bench.models(&["list"]).expect(0).out.contains("made by text pipeline 99"));
     bench.models(&["promote", "intent@1"]).expect(1).expect_error("text pipeline", "nothing was changed");
     bench.models(&["promote", "intent@2"]).expect(1).expect_error("no version 2; it has 1", "fenzhen models list");
-    bench.models(&["promote", "intnet@1"]).expect(1).expect_error("there is intent", "fenzhen models list");
+    bench.models(&["promote", "intnet@1"]).expect(1).expect_error("there are intent, ner", "fenzhen models list");
     bench.models(&["alias", "intent", "7", "1"]).expect(1).expect_error("no name for an alias", "challenger");
     bench.models(&["show", "no-such"]).expect(1).expect_error("no-such", "fenzhen models list");
     bench.models(&["import", "/nowhere/artefact"]).expect(1).expect_error("/nowhere/artefact", "folder");

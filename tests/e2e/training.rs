@@ -49,6 +49,48 @@ fn labels_of_ones_own_are_trained_measured_and_searched_for() {
 }
 
 #[test]
+fn spans_of_ones_own_are_trained_and_measured() {
+    let dir = folder();
+    let row = |color: &str, thing: &str| {
+        let (a, b) = (color.len(), color.len() + 1);
+        let end = b + thing.len();
+        format!(
+            r#"{{"text": "{color} {thing} please", "lang": "en", "entities": [{{"start": 0, "end": {a}, "type": "COLOR", "text": "{color}"}}, {{"start": {b}, "end": {end}, "type": "PRODUCT", "text": "{thing}"}}]}}"#
+        )
+    };
+    let rows: Vec<String> =
+        ["teal", "mauve", "ochre", "rust"].iter().flat_map(|c| ["kettle", "rug", "anorak"].map(|t| row(c, t))).collect();
+    let data = dir.path().join("rows.jsonl");
+    fs::write(&data, rows.join("\n")).expect("a file");
+    let text = "name = 'mine'\nout = 'mine'\nseed = 3\ntypes = ['PRODUCT', 'COLOR']\ndata = { train = 'rows.jsonl', valid = 'rows.jsonl' }\n\
+                model = { width = 16, layers = 1 }\nencoder = { kind = 'none' }\ntuning = { epochs = 30, batch = 4, head_learning_rate = 0.01 }\n";
+    let path = dir.path().join("mine.toml");
+    fs::write(&path, text).expect("a file");
+    let (recipe, out) = (path.display().to_string(), dir.path().join("mine"));
+    let done = run(&["train", "ner", &recipe]).expect(0);
+    assert!(done.out.contains("valid") && out.join("model.json").exists() && !out.with_extension("training").exists(), "{}", done.out);
+    let measured = ["eval", "ner", "--artefact", &out.display().to_string(), "--data", &data.display().to_string()].map(str::to_owned);
+    let measured: Vec<&str> = measured.iter().map(String::as_str).collect();
+    let report = run(&measured).expect(0).out;
+    assert!(report.contains("| all | 12 | 24 |"), "{report}");
+    let json: serde_json::Value = serde_json::from_str(&run(&[&measured[..], &["--json"]].concat()).expect(0).out).expect("JSON");
+    assert!(json["all"]["f1"].as_f64().is_some_and(|f1| f1 > 0.9), "{json}");
+
+    let refused = |setting: &str| run(&["train", "ner", &recipe, "--set", setting]).expect(1).err;
+    for (setting, expect) in [
+        ("types=[]", "types is empty"),
+        ("types=['BRAND']", "no training row"),
+        ("model.width=1", "8 to 1024"),
+        ("tuning.epochs=0", "epochs"),
+    ] {
+        assert!(refused(setting).contains(expect), "{setting}: {}", refused(setting));
+    }
+    fs::write(&data, r#"{"text": "red", "lang": "en", "entities": [{"start": 0, "end": 9, "type": "COLOR", "text": "red"}]}"#)
+        .expect("a file");
+    assert!(refused("seed=4").contains("3 characters"), "{}", refused("seed=4"));
+}
+
+#[test]
 fn what_cannot_be_trained_on_is_refused_with_what_to_do() {
     let dir = folder();
     let recipe = recipe(dir.path());

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use fenzhen::classify::{ArtefactError, Cascade};
+use fenzhen::artefact::ArtefactError;
+use fenzhen::classify::Cascade;
 use fenzhen::text::TEXT_VERSION;
 use fenzhen::train::{ClassifierRecipe, Corpus, Workplace, card, read_recipe, train_classifier};
 use serde_json::Value;
@@ -105,7 +106,10 @@ fn an_artefact_of_another_text_version_is_refused_with_what_to_do() {
     meta["text_version"] = (TEXT_VERSION + 1).into();
     fs::write(&path, meta.to_string()).expect("model.json");
     let error = Cascade::load(dir.path()).err();
-    assert!(matches!(error, Some(ArtefactError::TextVersion { found, wanted: TEXT_VERSION }) if found == TEXT_VERSION + 1), "{error:?}");
+    assert!(
+        matches!(error, Some(ArtefactError::TextVersion { found, wanted: TEXT_VERSION, .. }) if found == TEXT_VERSION + 1),
+        "{error:?}"
+    );
     assert!(refused(dir.path()).contains("fenzhen train classifier"));
 }
 

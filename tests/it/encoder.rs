@@ -183,7 +183,7 @@ fn one_pass_gives_everybody_what_they_want() {
     let dense = Cascade::shipped().expect("the shipped classifier").dense().cloned().expect("its share of the encoder");
     let branch = |arithmetic| Branch::parse(dense.branch.as_deref().expect("a branch"), arithmetic).expect("a branch");
     let branches = [Arc::new(branch(Arithmetic::Auto)), Arc::new(branch(Arithmetic::Float))];
-    let wanted = |sentence, branch: Option<&Arc<Branch>>| Wanted { sentence, branch: branch.cloned() };
+    let wanted = |sentence, branch: Option<&Arc<Branch>>| Wanted { sentence, branch: branch.cloned(), tokens: None };
     let text = "怎么退货";
     let wants = [wanted(true, None), wanted(true, Some(&branches[0])), wanted(false, Some(&branches[1])), wanted(false, None)];
     let answers = RUNTIME.block_on(futures_util::future::join_all(wants.map(|w| worker.encode(text, Role::Query, w))));

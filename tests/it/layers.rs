@@ -9,7 +9,8 @@ use crate::support::root;
 /// Rooms from the ground up. A room may name those of lower levels; neighbours of one level meet through traits only.
 const LEVELS: &[&[&str]] = &[
     &["domain"],
-    &["text"],
+    &["text", "numeric"],
+    &["artefact"],
     &["decide"],
     &["classify", "ner", "embed", "retrieve", "models", "store", "corpus"],
     &["pipeline", "train", "eval"],

@@ -251,3 +251,41 @@ fn a_promotion_under_a_key_is_done_once() {
     }
     assert_eq!(shop.service.models.registry().aliases("intent").expect("the aliases").history.len(), 1);
 }
+
+#[test]
+fn taggers_are_swapped_as_classifiers_are() {
+    let shop = Shop::empty();
+    let registry = shop.service.models.registry().clone();
+    let register = |change: &dyn Fn(&mut Value, &Path)| {
+        let dir = tempfile::tempdir().expect("a folder");
+        for file in ["model.json", "vocabulary.txt", "weights.safetensors", "branch.gguf", "README.md"] {
+            fs::copy(root().join("models/ner").join(file), dir.path().join(file)).expect(file);
+        }
+        let path = dir.path().join("model.json");
+        let mut meta: Value = serde_json::from_slice(&fs::read(&path).expect("model.json")).expect("JSON");
+        change(&mut meta, dir.path());
+        fs::write(&path, meta.to_string()).expect("model.json");
+        registry.register("ner", dir.path()).expect("it is registered")
+    };
+    assert_eq!(register(&|_, _| {}), 1);
+    assert_eq!(register(&|meta, _| meta["types"][0] = json!("GADGET")), 2);
+    assert_eq!(register(&|_, dir| fs::write(dir.join("branch.gguf"), "broken").expect("a file")), 3);
+    let served = || shop.post("/v1/triage", &json!({ "text": EXAMPLE, "mode": "full" })).expect(200)["models"]["ner"].clone();
+    let promote = |version: u32| shop.post("/v1/models/ner/promote", &json!({ "version": version }));
+    assert_eq!(served(), "ner@shipped");
+    promote(1).expect(200);
+    assert_eq!(served(), "ner@1");
+    for (version, why) in [(2, "GADGET"), (3, "branch")] {
+        let problem = promote(version).expect_problem(422, "model_refused");
+        assert!(problem["detail"].as_str().is_some_and(|d| d.contains(why)), "{problem:#}");
+        assert_eq!(served(), "ner@1");
+    }
+    assert_eq!(shop.get("/v1/models").expect(200)["serving"]["tagger"], "ner@1");
+    shop.post("/v1/models/ner/rollback", &json!({})).expect(200);
+    assert_eq!(served(), "ner@shipped");
+    // A classifier is none, and the other way round.
+    registry.promote("ner", "1", &anything).expect("a tagger");
+    shop.service.taggers.follow().expect("it is followed");
+    assert_eq!(served(), "ner@1");
+    shop.get("/v1/models/ner/shadow").expect_problem(404, "not_found");
+}

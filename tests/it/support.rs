@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use fenzhen::app::{App, load_artefact, open_encoder, open_registry};
+use fenzhen::app::{App, load_artefact, load_tagger, open_encoder, open_registry};
 use fenzhen::classify::Cascade;
 use fenzhen::config::Config;
 use fenzhen::decide::{GateArtefact, Policy};
@@ -15,7 +15,7 @@ use fenzhen::domain::Mode;
 use fenzhen::embed::{Arithmetic, Encoder, EncoderWorker, SentenceEncoder};
 use fenzhen::http::{Limits, Readiness, Service, router};
 use fenzhen::models::{Artefact, ENCODER_FILE, ModelStore, TOKENIZER_FILE};
-use fenzhen::pipeline::{Follower, IntentModel, Knowledge, Pipeline, Shelf};
+use fenzhen::pipeline::{Follower, IntentModel, Knowledge, Pipeline, Shelf, Tagger, TaggerFollower};
 use fenzhen::retrieve::{EdgeIndex, IndexStamp, TicketIndex};
 use fenzhen::store::{IndexKind, Store};
 use fenzhen::text::TEXT_VERSION;
@@ -46,6 +46,8 @@ static INTENTS: LazyLock<IntentModel> = LazyLock::new(|| {
     let classifier = Cascade::shipped().expect("the shipped classifier");
     IntentModel::new(Arc::new(classifier), Arithmetic::Auto).expect("its branch")
 });
+
+static TAGGER: LazyLock<Arc<Tagger>> = LazyLock::new(|| load_tagger(None, Arithmetic::Auto).expect("the shipped tagger"));
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -102,7 +104,8 @@ impl Shop {
             app.catch_up(&|_, _| ()).await.expect("the indexes are filled");
             app
         });
-        Self::over(Arc::clone(&app.pipeline), Arc::clone(&app.articles), Arc::clone(&app.tickets), app.models, Arc::new(folder))
+        let models = (app.models, app.taggers);
+        Self::over(Arc::clone(&app.pipeline), Arc::clone(&app.articles), Arc::clone(&app.tickets), models, Arc::new(folder))
     }
 
     /// A shop without records, over the shared encoder.
@@ -123,9 +126,15 @@ impl Shop {
         let (articles, tickets) = (index("articles"), index("tickets"));
         let store = RUNTIME.block_on(Store::open(&folder.path().join("fenzhen.db"))).expect("a store");
         let registry = open_registry(&config(folder.path())).expect("a registry");
+        let load_ner = |artefact: Option<&Artefact>| match artefact {
+            None => Ok(Arc::clone(&TAGGER)),
+            some => load_tagger(some, Arithmetic::Auto),
+        };
+        let taggers = TaggerFollower::open(registry.clone(), "ner", Box::new(load_ner)).expect("the shipped tagger");
         let models = Follower::open(registry, "intent", Box::new(load)).expect("the shipped classifier");
         let pipeline = Pipeline {
             lineup: models.lineup(),
+            tagger: taggers.seat(),
             encoder: Arc::clone(&encoder),
             tickets: Arc::clone(&tickets),
             articles: Arc::clone(&articles),
@@ -138,14 +147,15 @@ impl Shop {
         pipeline.lineup.attach(Arc::clone(&encoder), RUNTIME.handle().clone());
         let articles = Knowledge::new(IndexKind::Article, store.clone(), Arc::clone(&encoder), articles);
         let tickets = Knowledge::new(IndexKind::Ticket, store, encoder, tickets);
-        Self::over(Arc::new(pipeline), Arc::new(articles), Arc::new(tickets), Arc::new(models), Arc::new(folder))
+        let models = (Arc::new(models), Arc::new(taggers));
+        Self::over(Arc::new(pipeline), Arc::new(articles), Arc::new(tickets), models, Arc::new(folder))
     }
 
     fn over(
         pipeline: Arc<Pipeline>,
         articles: Arc<Knowledge>,
         tickets: Arc<Knowledge>,
-        models: Arc<Follower>,
+        (models, taggers): (Arc<Follower>, Arc<TaggerFollower>),
         folder: Arc<TempDir>,
     ) -> Self {
         let service = Service {
@@ -153,6 +163,7 @@ impl Shop {
             articles,
             tickets,
             models,
+            taggers,
             limits: LIMITS,
             keys: Vec::new(),
             metrics: METRICS.clone(),
@@ -173,6 +184,7 @@ impl Shop {
             articles: Arc::clone(&old.articles),
             tickets: Arc::clone(&old.tickets),
             models: Arc::clone(&old.models),
+            taggers: Arc::clone(&old.taggers),
             limits: old.limits,
             keys: old.keys.clone(),
             metrics: old.metrics.clone(),

@@ -43,7 +43,7 @@ fn the_example_message_is_answered_whole() {
     let color = entity(&triage["entities"], "COLOR");
     assert_eq!((&color["text"], &color["start"], &color["end"]), (&json!("粉色"), &json!(2), &json!(4)));
     let size = entity(&triage["entities"], "SIZE");
-    assert_eq!((&size["text"], &size["start"], &size["end"]), (&json!("XL"), &json!(4), &json!(6)));
+    assert_eq!((&size["text"], &size["start"], &size["end"]), (&json!("XL码"), &json!(4), &json!(7)));
     assert_eq!(entity(&triage["entities"], "PRODUCT")["text"], "羽绒服");
 
     assert_eq!(triage["similar"].as_array().expect("similar").len(), 5);

@@ -25,7 +25,7 @@ fn run(seed: u64, checkpoint: Option<&Checkpoint>, news: &mut dyn FnMut(TuningNe
     let parameters = TuningParameters { epochs: 3, batch: 4, ..Default::default() };
     let all = Labelled { set: &SET, rows: &ROWS, labels: &LABELS };
     let weights = encoder_folder().join(ENCODER_FILE);
-    let job = Tuning { weights: &weights, train: all, valid: Some(all), classes: 2, parameters: &parameters, seed, checkpoint };
+    let job = Tuning { weights: &weights, train: all, valid: &ROWS, classes: 2, parameters: &parameters, seed, checkpoint };
     tune(job, news).expect("it trains")
 }
 

@@ -1,5 +1,6 @@
 //! `fenzhen data`: labelled data in, checked, split, counted, and out again; and what is to be learned from recorded messages.
 
+mod annotate;
 mod drift;
 mod export;
 mod feedback;
@@ -35,6 +36,8 @@ enum Action {
     Split(split::Split),
     /// Check schema, labels, duplicates, near-duplicates across splits, encoding and balance (exit code 1 where something is wrong)
     Validate(validate::Validate),
+    /// Mark the products in messages, or check marked ones, in the terminal: training rows for the tagger
+    Annotate(annotate::Annotate),
     /// List the recorded messages whose label would teach the classifier most
     Informative(informative::InformativeCommand),
     /// List the rows of a training set that are likely to have the wrong label
@@ -58,6 +61,7 @@ impl Data {
             Action::Import(command) => command.run(),
             Action::Split(command) => command.run(),
             Action::Validate(command) => command.run(),
+            Action::Annotate(command) => command.run(global),
             Action::Informative(command) => command.run(global),
             Action::Suspects(command) => command.run(global),
             Action::Drift(command) => command.run(global),

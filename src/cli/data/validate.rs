@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::super::output::{GREEN, Hinted, RED, YELLOW, line, paint};
 use super::{SPLITS, doubt, with_bar};
 use crate::corpus::{
-    ArticleQuery, CorpusTicket, Example, Finding, OUT_OF_SCOPE, Report, Severity, read_jsonl, read_taxonomy, validate_catalogue,
-    validate_intents, validate_knowledge, validate_labelled, validate_tickets,
+    ArticleQuery, CorpusTicket, Example, Finding, OUT_OF_SCOPE, Report, Severity, read_jsonl, read_tagged, read_taxonomy,
+    validate_catalogue, validate_intents, validate_knowledge, validate_labelled, validate_tagged, validate_tickets,
 };
 use crate::domain::{Article, CatalogueItem, Lang};
 
@@ -163,11 +163,15 @@ fn judge(dir: &Path) -> anyhow::Result<BTreeMap<&'static str, Report>> {
         (read_jsonl(&dir.join("articles/queries.valid.jsonl"))?, read_jsonl(&dir.join("articles/queries.test.jsonl"))?);
     let tickets: Vec<CorpusTicket> = read_jsonl(&dir.join("tickets/tickets.jsonl"))?;
     let catalogue: Vec<CatalogueItem> = read_jsonl(&dir.join("catalogue/catalogue.jsonl"))?;
+    let tagged = SPLITS.map(|s| read_tagged(&dir.join(format!("ner/{s}.jsonl"))));
+    let [spans_train, spans_valid, spans_test] = tagged;
+    let (spans_train, spans_valid, spans_test) = (spans_train?, spans_valid?, spans_test?);
     Ok(BTreeMap::from([
         ("intents", validate_intents(&taxonomy, &[("train", &train), ("valid", &valid), ("test", &test)], minimum)),
         ("articles", validate_knowledge(&taxonomy, &articles, &[("valid", &queries.0), ("test", &queries.1)])),
         ("tickets", validate_tickets(&taxonomy, &tickets)),
         ("catalogue", validate_catalogue(&catalogue)),
+        ("ner", validate_tagged(&[("train", &spans_train), ("valid", &spans_valid), ("test", &spans_test)])),
     ]))
 }
 

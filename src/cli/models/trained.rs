@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::output::{DIM, GREEN, RED, STRONG, YELLOW, line, paint};
 use super::{Registry, verdict};
-use crate::app::load_artefact;
+use crate::app::try_artefact;
 use crate::classify::SHIPPED_NAME;
 use crate::domain::{ModelScores, Moved, TrainedModel, TrainedVersion, Version};
 use crate::embed::Arithmetic;
@@ -81,8 +81,9 @@ pub(super) fn rows(model: &TrainedModel) -> anyhow::Result<()> {
 fn headline(scores: &ModelScores) -> String {
     let Some((set, figures)) = Card::headline(scores) else { return "no scores".into() };
     let accuracy = figures.get("accuracy").map(|a| format!("accuracy {:.1} %  ", 100.0 * a)).unwrap_or_default();
+    let f1 = figures.get("f1").map(|f| format!("F1 {:.1} %  ", 100.0 * f)).unwrap_or_default();
     let ece = figures.get("ece").map(|e| format!("ECE {e:.3}  ")).unwrap_or_default();
-    format!("{accuracy}{ece}({set})")
+    format!("{accuracy}{f1}{ece}({set})")
 }
 
 fn fault(version: &TrainedVersion) -> Option<String> {
@@ -173,7 +174,7 @@ pub(super) fn alias(registry: &Registry, name: &str, alias: &str, version: Optio
 
 /// What a service would do with it.
 fn loadable(artefact: &Artefact) -> Result<(), String> {
-    load_artefact(artefact, Arithmetic::Auto).map(drop)
+    try_artefact(artefact, Arithmetic::Auto)
 }
 
 fn told(moved: &Moved) -> anyhow::Result<()> {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rustc_hash::FxHashMap;
 
 use super::super::near::near_pairs;
-use super::super::{ArticleQuery, CorpusTicket, Example, Taxonomy};
+use super::super::{ArticleQuery, CorpusTicket, Example, TaggedRow, Taxonomy};
 use super::Report;
-use crate::domain::{Article, CatalogueItem, Lang};
+use crate::domain::{Article, CatalogueItem, EntityType, Lang};
 
 /// Judges the splits of an intent corpus, given as (name, rows) with `train` first.
 pub fn validate_intents(taxonomy: &Taxonomy, splits: &[(&str, &[Example])], minimum: impl Fn(&str, &str, Lang) -> usize) -> Report {
@@ -99,6 +99,32 @@ pub fn validate_tickets(taxonomy: &Taxonomy, tickets: &[CorpusTicket]) -> Report
     report
 }
 
+/// Judges the splits of a corpus with marked spans, given as (name, rows).
+pub fn validate_tagged(splits: &[(&str, &[TaggedRow])]) -> Report {
+    let mut report = Report::default();
+    let mut texts: Vec<(&str, &str)> = Vec::new();
+    for &(split, rows) in splits {
+        report.sizes.insert(split.to_owned(), rows.len());
+        for row in rows {
+            if row.text.trim().is_empty() {
+                report.error(format!("{split}: a row without a text"));
+            }
+            if let Some(fault) = row.fault() {
+                report.error(format!("{split}: in {:?} {fault}", row.text));
+            }
+            if let Some((a, b)) = row.overlap() {
+                report.error(format!("{split}: in {:?} the spans {:?} and {:?} overlap", row.text, a.text, b.text));
+            }
+            for span in row.entities.iter().filter(|s| EntityType::ALL.iter().all(|kind| kind.as_str() != s.kind)) {
+                report.error(format!("{split}: in {:?} {:?} is {:?}, which is no type", row.text, span.text, span.kind));
+            }
+            texts.push((split, &row.text));
+        }
+    }
+    report_duplicates(&mut report, &texts);
+    report
+}
+
 pub fn validate_catalogue(items: &[CatalogueItem]) -> Report {
     let mut report = Report::default();
     report.sizes.insert("skus".into(), items.len());
@@ -166,6 +192,19 @@ mod tests {
         for expect in ["nearly \"where is my parcel\"", "two labels", "stands in train and again", "not in the taxonomy", "an empty text"] {
             assert!(all.contains(expect), "{expect} is missing in\n{all}");
         }
+    }
+
+    #[test]
+    fn spans_that_overlap_or_are_of_no_type_are_told() {
+        let rows: Vec<TaggedRow> = serde_json::from_str(
+            r#"[{"text": "red mug", "lang": "en", "entities": [{"start": 0, "end": 3, "type": "COLOUR", "text": "red"}]},
+                {"text": "blue wool hat", "lang": "en", "entities": [{"start": 0, "end": 9, "type": "COLOR", "text": "blue wool"},
+                 {"start": 5, "end": 9, "type": "MATERIAL", "text": "wool"}]}]"#,
+        )
+        .unwrap();
+        let report = validate_tagged(&[("train", &rows)]);
+        let all = report.findings.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("\n");
+        assert!(report.errors() == 2 && all.contains("COLOUR") && all.contains("overlap"), "{all}");
     }
 
     #[test]

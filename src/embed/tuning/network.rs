@@ -6,17 +6,17 @@ use std::path::Path;
 
 use candle_core::quantized::gguf_file;
 use candle_core::{Device, Result, Tensor, Var};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::RngCore;
 
 use super::super::layer::Dimensions;
-use super::Cached;
-use super::ops::{AddBias, Dropout, Gelu, LayerNorm, MaskedSoftmax, Pool};
+use super::ops::{AddBias, Gelu, LayerNorm, MaskedSoftmax};
+use super::{Batch, Cached, Head, Noise};
 
-/// Named variables, in a fixed order: the layers' under llama.cpp's names, then `head.weight` `[labels, hidden]` and `head.bias`.
+/// Named variables, in a fixed order: the layers' under llama.cpp's names, then the head's.
 pub(super) struct Network {
     pub dimensions: Dimensions,
     pub variables: Vec<(String, Var)>,
+    /// How many of them are the layers'.
+    layers: usize,
 }
 
 /// Texts of one forward pass, padded to the longest.
@@ -31,7 +31,7 @@ impl Padded {
         let lengths: Vec<usize> = texts.iter().map(|&t| set.length(t)).collect();
         let n = lengths.iter().copied().max().unwrap_or(0);
         let mut values = vec![0.0f32; texts.len() * n * set.hidden];
-        for (&text, row) in texts.iter().zip(values.chunks_exact_mut(n * set.hidden)) {
+        for (&text, row) in texts.iter().zip(values.chunks_exact_mut((n * set.hidden).max(1))) {
             for (to, from) in row.iter_mut().zip(set.states(text)) {
                 *to = from.to_f32();
             }
@@ -61,52 +61,36 @@ const LAYER: [&str; 16] = [
 ];
 
 impl Network {
-    /// Vectors are scaled to this length before the head: the square root of their dimension, so that a number is about 1.
-    pub(super) fn scale(&self) -> f32 {
-        (self.dimensions.hidden as f32).sqrt()
-    }
-
-    /// The pretrained layers above the trunk, and a head of zeros.
-    pub(super) fn pretrained(weights: &Path, labels: usize) -> Result<Self> {
-        let mut file = BufReader::new(File::open(weights)?);
-        let content = gguf_file::Content::read(&mut file)?;
-        let dimensions = Dimensions::read(&content)?;
-        let mut variables = Vec::new();
-        for layer in dimensions.trunk_layers()..dimensions.layers {
-            for part in LAYER {
-                let name = format!("blk.{layer}.{part}");
-                let tensor = content.tensor(&mut file, &name, &Device::Cpu)?.dequantize(&Device::Cpu)?;
-                variables.push((name, Var::from_tensor(&tensor)?));
-            }
-        }
-        for (name, shape) in [("head.weight", vec![labels, dimensions.hidden]), ("head.bias", vec![labels])] {
-            variables.push((name.to_owned(), Var::from_tensor(&Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu)?)?));
-        }
-        Ok(Network { dimensions, variables })
-    }
-
-    /// Vectors `[texts, hidden]` of length [`Self::scale`]. `noise` drops numbers, while training.
-    pub(super) fn pooled(&self, batch: &Padded, mut noise: Option<&mut Noise>) -> Result<Tensor> {
-        let (texts, n, hidden) = batch.states.dims3()?;
-        let mut x = batch.states.reshape((texts * n, hidden))?;
-        if let Some(noise) = &mut noise {
-            x = noise.tokens(&x)?;
-        }
-        let (layers, _) = self.variables.as_chunks::<{ LAYER.len() }>();
-        for layer in layers {
-            x = self.layer(layer, &x, batch, n, noise.as_deref_mut())?;
-        }
-        x.apply_op1(Pool { lengths: batch.lengths.clone(), scale: self.scale() })
-    }
-
-    /// Logits `[texts, labels]` of pooled vectors.
-    pub(super) fn head(&self, pooled: &Tensor, noise: Option<&mut Noise>) -> Result<Tensor> {
-        let pooled = match noise {
-            Some(noise) => noise.drop(pooled)?,
-            None => pooled.clone(),
+    /// The pretrained layers above the trunk, or none; and a head.
+    pub(super) fn new(weights: Option<&Path>, head: &dyn Head) -> Result<Self> {
+        let (dimensions, mut variables) = match weights {
+            Some(weights) => pretrained(weights)?,
+            None => (Dimensions { hidden: 0, heads: 1, layers: 0, eps: 0.0 }, Vec::new()),
         };
-        let [.., (_, weight), (_, bias)] = self.variables.as_slice() else { candle_core::bail!("a network without a head") };
-        affine(&pooled, weight, bias)
+        let layers = variables.len();
+        for (name, value) in head.variables(dimensions.hidden)? {
+            variables.push((name, Var::from_tensor(&value)?));
+        }
+        Ok(Network { dimensions, variables, layers })
+    }
+
+    /// The head's variables.
+    pub(super) fn head(&self) -> &[(String, Var)] {
+        &self.variables[self.layers..]
+    }
+
+    /// Runs texts through the layers. `noise` drops numbers and tokens, while training.
+    pub(super) fn forward<'a>(&'a self, batch: Padded, rows: &'a [usize], mut noise: Option<&mut Noise>) -> Result<Batch<'a>> {
+        let (texts, n, hidden) = batch.states.dims3()?;
+        let mut states = batch.states.reshape((texts * n, hidden))?;
+        let (layers, _) = self.variables[..self.layers].as_chunks::<{ LAYER.len() }>();
+        if let Some(noise) = noise.as_deref_mut().filter(|_| !layers.is_empty()) {
+            states = noise.tokens(&states)?;
+        }
+        for layer in layers {
+            states = self.layer(layer, &states, &batch, n, noise.as_deref_mut())?;
+        }
+        Ok(Batch { states, n, lengths: batch.lengths, rows, variables: self.head() })
     }
 
     fn layer(
@@ -137,38 +121,23 @@ impl Network {
     }
 }
 
-fn affine(x: &Tensor, weight: &Var, bias: &Var) -> Result<Tensor> {
+/// Names and values of the pretrained layers above the trunk.
+fn pretrained(weights: &Path) -> Result<(Dimensions, Vec<(String, Var)>)> {
+    let mut file = BufReader::new(File::open(weights)?);
+    let content = gguf_file::Content::read(&mut file)?;
+    let dimensions = Dimensions::read(&content)?;
+    let mut variables = Vec::new();
+    for layer in dimensions.trunk_layers()..dimensions.layers {
+        for part in LAYER {
+            let name = format!("blk.{layer}.{part}");
+            let tensor = content.tensor(&mut file, &name, &Device::Cpu)?.dequantize(&Device::Cpu)?;
+            variables.push((name, Var::from_tensor(&tensor)?));
+        }
+    }
+    Ok((dimensions, variables))
+}
+
+/// `x Wᵀ + b`
+pub(super) fn affine(x: &Tensor, weight: &Var, bias: &Var) -> Result<Tensor> {
     x.matmul(&weight.t()?)?.apply_op2(bias, AddBias)
-}
-
-/// Random numbers for one part of one batch; the same for the same seed and place.
-pub(super) struct Noise {
-    pub random: ChaCha8Rng,
-    /// Of 256 numbers, how many are dropped.
-    pub drop_below: u8,
-    /// Of 256 tokens, how many are blanked.
-    pub tokens_below: u8,
-}
-
-impl Noise {
-    fn drop(&mut self, x: &Tensor) -> Result<Tensor> {
-        if self.drop_below == 0 {
-            return Ok(x.clone());
-        }
-        let mut bytes = vec![0; x.elem_count()];
-        self.random.fill_bytes(&mut bytes);
-        x.apply_op1(Dropout { bytes, drop_below: self.drop_below })
-    }
-
-    /// Sets whole tokens of `[tokens, hidden]` to 0: a message still says the same without one of its words.
-    fn tokens(&mut self, x: &Tensor) -> Result<Tensor> {
-        if self.tokens_below == 0 {
-            return Ok(x.clone());
-        }
-        let (tokens, hidden) = x.dims2()?;
-        let mut bytes = vec![0; tokens];
-        self.random.fill_bytes(&mut bytes);
-        let keep: Vec<f32> = bytes.into_iter().map(|b| if b >= self.tokens_below { 1.0 } else { 0.0 }).collect();
-        x.broadcast_mul(&Tensor::from_vec(keep, (tokens, 1), &Device::Cpu)?)?.reshape((tokens, hidden))
-    }
 }

@@ -5,10 +5,10 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Device, Layout, Result, Shape, Storage, Tensor};
 
-use super::super::layer::{exp_negative, gelu};
+use crate::numeric::{exp_negative, gelu};
 
 /// The numbers of a contiguous f32 tensor.
-fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
         None => candle_core::bail!("a contiguous tensor is needed"),
@@ -16,7 +16,7 @@ fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
 }
 
 /// Runs `f` on the numbers of a tensor, copied together first where they are not contiguous.
-pub(super) fn with_slice<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
+pub fn with_slice<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {
@@ -25,7 +25,7 @@ pub(super) fn with_slice<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>
     }
 }
 
-fn tensor(values: Vec<f32>, shape: &Shape) -> Result<Tensor> {
+pub fn tensor(values: Vec<f32>, shape: &Shape) -> Result<Tensor> {
     Tensor::from_vec(values, shape, &Device::Cpu)
 }
 
@@ -41,7 +41,7 @@ fn column_sums(rows: &[f32], columns: usize) -> Vec<f32> {
 }
 
 /// `x + b` for `x` `[rows, n]`, `b` `[n]`.
-pub(super) struct AddBias;
+pub struct AddBias;
 
 impl CustomOp2 for AddBias {
     fn name(&self) -> &'static str {
@@ -64,7 +64,7 @@ impl CustomOp2 for AddBias {
 }
 
 /// Layer norm over the last dimension of `[rows, n]`, with weight and bias `[n]`.
-pub(super) struct LayerNorm {
+pub struct LayerNorm {
     pub eps: f32,
 }
 
@@ -140,7 +140,7 @@ impl CustomOp3 for LayerNorm {
 
 /// Softmax over the last dimension of `scale * x`, `[texts, heads, n, n]`, where each text has its own number of real tokens: the
 /// others get probability 0, and so do the rows of tokens that are none.
-pub(super) struct MaskedSoftmax {
+pub struct MaskedSoftmax {
     pub lengths: Vec<usize>,
     pub scale: f32,
 }
@@ -187,7 +187,7 @@ impl CustomOp1 for MaskedSoftmax {
 }
 
 /// The exact GELU, `x Φ(x)`.
-pub(super) struct Gelu;
+pub struct Gelu;
 
 impl CustomOp1 for Gelu {
     fn name(&self) -> &'static str {
@@ -216,7 +216,7 @@ impl CustomOp1 for Gelu {
 }
 
 /// Sets numbers to 0 where `keep` is false and scales the others up by what is lost. Same mask forward and backward.
-pub(super) struct Dropout {
+pub struct Dropout {
     /// One byte a number; kept where it is at least `drop_below`.
     pub bytes: Vec<u8>,
     pub drop_below: u8,
@@ -245,7 +245,7 @@ impl CustomOp1 for Dropout {
 }
 
 /// Mean over each text's real tokens, scaled to length `scale`: `[texts * n, hidden]` to `[texts, hidden]`.
-pub(super) struct Pool {
+pub struct Pool {
     pub lengths: Vec<usize>,
     pub scale: f32,
 }
@@ -295,7 +295,7 @@ impl CustomOp1 for Pool {
 }
 
 /// Mean cross-entropy of `logits` `[texts, labels]` against labels softened by `smoothing`: a scalar.
-pub(super) struct CrossEntropy {
+pub struct CrossEntropy {
     pub labels: Vec<u32>,
     pub smoothing: f32,
     /// What the sum over the texts is divided by: the texts of the whole batch, of which these may be a part.

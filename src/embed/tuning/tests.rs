@@ -1,8 +1,8 @@
-use candle_core::{D, DType};
+use candle_core::{D, DType, Device, Tensor, Var};
 use rand_chacha::rand_core::RngCore;
 
 use super::ops::{AddBias, CrossEntropy, Gelu, LayerNorm, MaskedSoftmax, Pool};
-use super::*;
+use super::run::{place, stalled};
 
 /// Numbers without a pattern, from -1 to 1.
 fn numbers(n: usize, seed: u64) -> Vec<f32> {

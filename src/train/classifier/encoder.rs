@@ -1,8 +1,6 @@
 //! The encoder's share of the training: vectors of all rows for a fold, by frozen layers or a branch tuned on the fold.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use linfa::prelude::*;
@@ -14,68 +12,11 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::data::{Corpus, Fold};
 use super::recipe::{ClassifierRecipe, EncoderKind};
-use super::{News, Tell};
 use crate::classify::{Dense, Examples, Head};
-use crate::embed::tuning::{Cached, Checkpoint, Labelled, Tuned, Tuning, TuningNews, tune};
-use crate::embed::{Arithmetic, Branch, Encoder, Role};
-use crate::train::TrainError;
-
-/// The pretrained encoder, in the arithmetic of the reference: training is the same on every CPU, and the quantised one that serves
-/// differs by less than its own rounding.
-pub struct TrainingEncoder {
-    pub encoder: Encoder,
-    /// Its weights' file (GGUF).
-    pub weights: PathBuf,
-    /// Name of the model, for the card.
-    pub name: String,
-}
-
-/// Where unfinished work lies until the training is done: a folder beside the artefact, locked while somebody trains in it.
-#[derive(Clone)]
-pub struct Workplace {
-    dir: PathBuf,
-    /// Held as long as anybody works here.
-    lock: Arc<File>,
-    run: String,
-    /// Put before the names of this part's files.
-    part: String,
-}
-
-impl Workplace {
-    /// `run` is the recipe and the data; what another run left behind is not taken up.
-    ///
-    /// # Errors
-    /// When another training works in the folder, or the disk refuses.
-    pub fn open(out: &Path, run: String) -> Result<Self, TrainError> {
-        let dir = out.with_extension("training");
-        let io = |e: std::io::Error| TrainError::Workplace(dir.clone(), e);
-        std::fs::create_dir_all(&dir).map_err(io)?;
-        let lock = File::create(dir.join("lock")).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Workplace { dir, lock: Arc::new(lock), run, part: String::new() }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(TrainError::Busy(dir)),
-            Err(std::fs::TryLockError::Error(e)) => Err(io(e)),
-        }
-    }
-
-    /// The same folder, for one of several trainings in it.
-    #[must_use]
-    pub fn part(&self, name: &str) -> Self {
-        Workplace { part: format!("{}{name}-", self.part), ..self.clone() }
-    }
-
-    fn checkpoint(&self, fold: &str, kind: &str) -> Checkpoint {
-        let name = format!("{}{fold}", self.part);
-        Checkpoint { file: self.dir.join(format!("{name}.{kind}")), run: format!("{} {name}", self.run) }
-    }
-
-    /// Takes the folder away; the artefact is safe.
-    pub fn close(self) {
-        drop(self.lock);
-        // What stays behind is found and taken away by the next training.
-        let _ = std::fs::remove_dir_all(&self.dir);
-    }
-}
+use crate::embed::tuning::{Cached, Labelled, Tuned, Tuning, tune};
+use crate::embed::{Arithmetic, Branch, Role};
+use crate::train::workplace::tell_tuning;
+use crate::train::{News, Tell, TrainError, TrainingEncoder, Workplace};
 
 /// The states of all rows of a corpus, and what turns them into a fold's vectors.
 pub struct EncoderStage<'a> {
@@ -169,22 +110,17 @@ impl<'a> EncoderStage<'a> {
         let labels: Vec<usize> = self.corpus.rows.labels.iter().map(|l| l.unwrap_or(usize::MAX)).collect();
         let watched: Vec<usize> = held.iter().copied().filter(|&r| labels[r] != usize::MAX).collect();
         let train = Labelled { set: &self.cached, rows: fit, labels: &labels };
-        let valid = Labelled { rows: &watched, ..train };
         let parameters = &self.recipe.encoder.tuning;
         let job = Tuning {
             weights: &self.encoder.weights,
             train,
-            valid: (!watched.is_empty()).then_some(valid),
+            valid: &watched,
             classes: self.corpus.labels.len(),
             parameters,
             seed,
             checkpoint: Some(&self.workplace.checkpoint(name, "checkpoint")),
         };
-        let tuned = tune(job, &mut |news| match news {
-            TuningNews::Step { step, steps, loss } => tell(News::Tuning { step, steps, loss }),
-            TuningNews::Epoch { epoch, accuracy } => tell(News::Epoch { epoch: epoch + 1, epochs: parameters.epochs, accuracy }),
-            TuningNews::Resumed { epoch } => tell(News::Resumed { epoch }),
-        })?;
+        let tuned = tune(job, &mut |news| tell_tuning(tell, parameters.epochs, news))?;
         tuned.save(&finished)?;
         Ok(tuned)
     }

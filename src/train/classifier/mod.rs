@@ -12,7 +12,6 @@ mod study;
 pub use autotune::{Trial, autotune, settings_of};
 pub use card::card;
 pub use data::{Corpus, Fold, Rows};
-pub use encoder::{TrainingEncoder, Workplace};
 pub use held::{HeldRow, HeldVector};
 pub use recipe::{CalibrationParameters, ClassifierRecipe, DataPaths, EncoderKind, EncoderParameters, Files, SparseParameters};
 pub use sparse::{SparseFit, SparseSettings};
@@ -22,22 +21,10 @@ use std::collections::BTreeMap;
 
 use self::encoder::{EncoderStage, FoldVectors};
 use self::held::{FittedPath, HeldOut, fit_shares};
-use super::TrainError;
+use super::{News, Tell, TrainError, TrainingEncoder, Workplace};
 use crate::classify::{Cascade, Dense, Judgement, Meta, Scores, Threshold, auroc, recall_at_false_rejection};
 use crate::domain::{Lang, Path};
 use crate::text::TEXT_VERSION;
-
-/// What training tells while it runs.
-#[derive(Debug, Clone, Copy)]
-pub enum News<'a> {
-    Step(&'a str),
-    Progress { what: &'a str, done: usize, total: usize },
-    Tuning { step: usize, steps: usize, loss: f32 },
-    Epoch { epoch: usize, epochs: usize, accuracy: Option<f64> },
-    Resumed { epoch: usize },
-}
-
-pub type Tell<'a> = &'a (dyn Fn(News<'_>) + Sync);
 
 /// Fits, joins, calibrates and scores a classifier on a corpus read by [`Corpus::read`].
 ///

@@ -7,11 +7,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::data::{Corpus, Fold};
-use super::encoder::{TrainingEncoder, Workplace};
 use super::recipe::ClassifierRecipe;
 use super::{News, Tell, train_classifier};
 use crate::classify::Scores;
-use crate::train::TrainError;
+use crate::train::{TrainError, TrainingEncoder, Workplace};
 
 /// What one training of a study reached on rows that it had not seen.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
