@@ -46,6 +46,16 @@ pub enum ArtefactError {
     TextVersion { kind: Kind, found: u32, wanted: u32 },
 }
 
+impl ArtefactError {
+    /// What was read; `None` where it is the disk that failed.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            ArtefactError::Broken { kind, .. } | ArtefactError::TextVersion { kind, .. } => Some(*kind),
+            ArtefactError::Io { .. } => None,
+        }
+    }
+}
+
 impl Kind {
     /// An error about one of its files.
     pub fn broken(self, file: &'static str) -> impl Fn(&dyn Display) -> ArtefactError {

@@ -100,9 +100,8 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
                 "make room and train again; what was there before is untouched, and a tuned branch is taken up where it was".into(),
             );
         }
-        return Some(
-            "train it (`fenzhen train classifier training/intent.toml`), or leave classifier.artefact empty for the shipped one".into(),
-        );
+        let train = e.kind().map_or("fenzhen train", |kind| kind.train);
+        return Some(format!("train it anew (`{train}`), or do without: the shipped one answers then"));
     }
     if let Some(e) = error.downcast_ref::<CorpusError>() {
         return e.hint().filter(|hint| !hint.is_empty()).map(str::to_owned);
@@ -117,7 +116,7 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         return Some("measure both on the same messages: `fenzhen eval intents --data FILE --out DIR`, once for each artefact".into());
     }
     if error.is::<crate::train::RecipeError>() {
-        return Some("training/intent.toml and training/gate.toml show every key".into());
+        return Some("the recipes in training/ (intent.toml, ner.toml, gate.toml) show every key".into());
     }
     None
 }

@@ -93,7 +93,7 @@ fn type_of(text: &str, types: &[String]) -> Result<String, String> {
 
 /// The types that the shipped tagger knows: those of products.
 pub fn product_types() -> Vec<String> {
-    EntityType::ALL[..8].iter().map(|kind| kind.as_str().to_owned()).collect()
+    EntityType::OF_PRODUCTS.iter().map(|kind| kind.as_str().to_owned()).collect()
 }
 
 impl TaggedRow {

@@ -121,6 +121,18 @@ pub enum EntityType {
 }
 
 impl EntityType {
+    /// Those that tell a product: the tagger's.
+    pub const OF_PRODUCTS: [EntityType; 8] = [
+        EntityType::Product,
+        EntityType::Brand,
+        EntityType::Model,
+        EntityType::Color,
+        EntityType::Size,
+        EntityType::Flavor,
+        EntityType::Material,
+        EntityType::Spec,
+    ];
+
     pub const ALL: [EntityType; 14] = [
         EntityType::Product,
         EntityType::Brand,

@@ -75,3 +75,19 @@ fn an_interrupted_training_ends_as_an_undisturbed_one() {
     assert!(Tuned::load(&checkpoint).expect("readable") == Some(tuned));
     assert!(Tuned::load(&Checkpoint { run: "b".into(), ..checkpoint }).expect("readable").is_none());
 }
+
+#[test]
+fn the_mean_of_runs_lies_between_them_and_still_knows_the_labels() {
+    let (a, b) = (run(1, None, &mut |_| ()), run(2, None, &mut |_| ()));
+    let mean = Tuned::mean(&[a.clone(), b.clone()]).expect("one shape");
+    for ((m, a), b) in mean.weight.iter().zip(&a.weight).zip(&b.weight) {
+        assert!((m - (a + b) / 2.0).abs() < 1e-6);
+    }
+    assert!(mean.branch != a.branch && mean.branch.len() == a.branch.len());
+    let branch = Branch::parse(&mean.branch, Arithmetic::Float).expect("a branch");
+    for (vector, label) in SET.vectors(&ROWS, |states| branch.pooled(states)).expect("vectors").iter().zip(LABELS) {
+        let score = |l: usize| mean.bias[l] + vector.iter().zip(&mean.weight[l * vector.len()..]).map(|(a, b)| a * b).sum::<f32>();
+        assert!(score(label) > score(1 - label));
+    }
+    assert!(Tuned::mean(&[]).is_err());
+}

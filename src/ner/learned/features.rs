@@ -12,16 +12,7 @@ use crate::domain::EntityType;
 use crate::ner::{Candidate, Voice};
 
 /// Types that a stretch may have; all others (dates, amounts, identifiers) are one, and a shield is one.
-const KINDS: [EntityType; 8] = [
-    EntityType::Product,
-    EntityType::Brand,
-    EntityType::Model,
-    EntityType::Color,
-    EntityType::Size,
-    EntityType::Flavor,
-    EntityType::Material,
-    EntityType::Spec,
-];
+const KINDS: [EntityType; 8] = EntityType::OF_PRODUCTS;
 
 const VOICES: usize = 3;
 const PLACES: usize = 4;

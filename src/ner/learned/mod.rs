@@ -128,18 +128,11 @@ impl TaggerModel {
         if units.is_empty() {
             return Vec::new();
         }
-        let mut scores = self.scores(original, normalized, units, candidates, tokens);
-        scores.iter_mut().for_each(|s| *s /= self.meta.temperature);
-        let tempered = self.tempered();
+        let scores = divided(&self.scores(original, normalized, units, candidates, tokens), self.meta.temperature);
+        let tempered = tempered(&self.crf, self.meta.temperature);
         let spans = spans_of(&tempered.best(&scores));
         let probabilities = tempered.probabilities(&scores, &spans);
         spans.into_iter().zip(probabilities).map(|(Span { units, kind }, probability)| ScoredSpan { units, kind, probability }).collect()
-    }
-
-    /// The tags' own scores divided by the temperature, as those of the units are.
-    fn tempered(&self) -> Crf {
-        let divided = |v: &[f32]| v.iter().map(|s| s / self.meta.temperature).collect();
-        Crf { tags: self.crf.tags, ends: divided(&self.crf.ends), between: divided(&self.crf.between) }
     }
 
     /// The entities of a message: the model's spans, and of all other types what the patterns see. Sorted by start, none overlapping.
@@ -181,9 +174,8 @@ impl TaggerModel {
     /// The temperature under which held-out sequences are likeliest: scores and tags of each.
     pub fn fit_temperature(crf: &Crf, held: &[(Vec<f32>, Vec<usize>)]) -> f32 {
         let loss = |temperature: f32| -> f64 {
-            let divided = |v: &[f32]| -> Vec<f32> { v.iter().map(|s| s / temperature).collect() };
-            let crf = Crf { tags: crf.tags, ends: divided(&crf.ends), between: divided(&crf.between) };
-            held.iter().map(|(scores, tags)| crf.loss(&divided(scores), tags)).sum()
+            let crf = tempered(crf, temperature);
+            held.iter().map(|(scores, tags)| crf.loss(&divided(scores, temperature), tags)).sum()
         };
         if held.is_empty() {
             return 1.0;
@@ -192,6 +184,15 @@ impl TaggerModel {
         let grid = (-30..=90).map(|step| (0.03 * step as f32).exp());
         grid.map(|t| (t, loss(t))).min_by(|a, b| a.1.total_cmp(&b.1)).map_or(1.0, |(t, _)| t)
     }
+}
+
+fn divided(scores: &[f32], temperature: f32) -> Vec<f32> {
+    scores.iter().map(|s| s / temperature).collect()
+}
+
+/// The tags' own scores divided by the temperature, as those of the units are.
+fn tempered(crf: &Crf, temperature: f32) -> Crf {
+    Crf { tags: crf.tags, ends: divided(&crf.ends, temperature), between: divided(&crf.between, temperature) }
 }
 
 #[cfg(test)]
