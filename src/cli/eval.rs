@@ -42,6 +42,8 @@ enum Suite {
     Public(super::public::Public),
     /// Two reports on the same messages: says whether one classifier is better, or whether it was luck
     Compare(Compare),
+    /// Which product a message means: right SKU, contradictions, calibration; or time and memory on a large catalogue
+    Resolve(super::linking::Resolve),
     /// Microseconds a message of the sparse classifier and of the entities, on one thread, as JSON
     Speed {
         /// Messages, one a line
@@ -97,6 +99,7 @@ impl Eval {
             Suite::Curve(args) => return args.run(global),
             Suite::Public(public) => return public.run(global),
             Suite::Compare(args) => return args.run(),
+            Suite::Resolve(args) => return args.run(),
             Suite::Speed { file } => return speed(&file),
         };
         let classifier = open_classifier(&global.start(None)?, args.artefact.as_deref())?;

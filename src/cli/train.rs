@@ -43,6 +43,8 @@ enum Model {
     },
     /// The probabilities of search hits and the thresholds for replies (training/gate.toml); needs the encoder
     Gate(Recipe),
+    /// How sure a product link is (training/linking.toml)
+    Linking(Recipe),
 }
 
 #[derive(Debug, Args)]
@@ -72,6 +74,10 @@ impl Train {
         match self.model {
             Model::Classifier { recipe, budget } => classifier(&recipe, budget, global),
             Model::Gate(recipe) => gate(&recipe, &global.start(None)?),
+            Model::Linking(args) => {
+                let recipe = read_recipe(&args.recipe, &args.settings)?;
+                super::linking::train(&recipe, &args.base(), &args.out(&recipe.out))
+            }
         }?;
         Ok(ExitCode::SUCCESS)
     }

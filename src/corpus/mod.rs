@@ -4,10 +4,12 @@
 //! its line, validation lists them all. Files are read as streams and written beside their place, so that size and a sudden end do no harm.
 
 mod beside;
+mod catalogue;
 mod export;
 mod import;
 mod near;
 mod repeats;
+mod resolve;
 mod source;
 mod split;
 mod validate;
@@ -24,8 +26,10 @@ use sha2::{Digest, Sha256};
 use crate::domain::{CatalogueItem, Lang, TicketRecord, TicketState};
 
 pub use beside::Beside;
+pub use catalogue::{CatalogueFile, RowFault, read_catalogue};
 pub use export::{Exported, export};
 pub use import::{Clash, Dropped, Format, ImportOptions, Summary, Tally, import};
+pub use resolve::ResolveRow;
 pub use source::Tick;
 pub use split::{PARTS, Part, SplitOptions, SplitSummary, TooSmall, split};
 pub use validate::{

@@ -9,8 +9,8 @@
 
 mod gazetteer;
 mod lexicon;
+mod linking;
 mod patterns;
-mod products;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +19,7 @@ use std::ops::Range;
 
 pub use gazetteer::Gazetteer;
 pub use lexicon::Lexicon;
-pub use products::{ProductIndex, match_products};
+pub use linking::{Evidence, Linker, LinkingArtefact, LinkingError, LinkingModel, LinkingScores, Resolved};
 
 use crate::domain::{CatalogueItem, Entity, EntityType};
 use crate::text::{Normalized, is_han};
@@ -37,6 +37,8 @@ pub trait EntityTagger: Send + Sync {
 pub enum NerError {
     #[error("the lexicon cannot be read: {0}")]
     Lexicon(#[from] toml::de::Error),
+    #[error(transparent)]
+    Linking(#[from] LinkingError),
     #[error("the names of the catalogue do not fit into one automaton: {0}")]
     TooManyTerms(String),
 }

@@ -26,11 +26,11 @@ use arc_swap::ArcSwap;
 
 use crate::decide::{self, GateArtefact, MatchFeatures, Policy, Signals, Thresholds, decide};
 use crate::domain::{
-    Action, Article, CatalogueItem, Entity, Intent, Lang, Mode, Product, Reply, ScoredArticle, ScoredTicket, SearchFilter, TicketRecord,
+    Action, Article, CatalogueItem, Entity, Intent, Lang, Mode, Product, Reply, Resolution, ScoredArticle, ScoredTicket, SearchFilter, TicketRecord,
     Timings, Triage, Versions,
 };
 use crate::embed::{EncodeError, Role, SentenceEncoder, Wanted};
-use crate::ner::{EntityTagger, Gazetteer, GazetteerTagger, Lexicon, NerError, ProductIndex, match_products};
+use crate::ner::{EntityTagger, Gazetteer, GazetteerTagger, Lexicon, Linker, NerError};
 use crate::retrieve::{Hit, Query, RetrieveError, TicketIndex};
 use crate::store::{Store, StoreError};
 use crate::text::{Normalized, detect, normalize, search_terms};
@@ -49,7 +49,7 @@ pub struct Message<'a> {
 /// What the shop sells, as the tagger and the product search know it; replaced whole when the catalogue changes.
 pub struct Shelf {
     pub tagger: Box<dyn EntityTagger>,
-    pub products: ProductIndex,
+    pub products: Linker,
 }
 
 impl Shelf {
@@ -60,7 +60,7 @@ impl Shelf {
     pub fn stock(items: &[CatalogueItem]) -> Result<Self, NerError> {
         let lexicon = Lexicon::shipped()?;
         let tagger = GazetteerTagger::new(Gazetteer::build(items, &lexicon)?);
-        let products = ProductIndex::build(items, &lexicon, &tagger);
+        let products = Linker::build(items, &lexicon)?;
         Ok(Shelf { tagger: Box::new(tagger), products })
     }
 }
@@ -190,6 +190,12 @@ impl Pipeline {
         (lang.unwrap_or_else(|| language(&clean)), self.shelf.load().tagger.tag(text, &clean))
     }
 
+    /// The catalogue entries that a text means.
+    pub fn resolve(&self, text: &str) -> Resolution {
+        let (clean, shelf) = (normalize(text), self.shelf.load());
+        shelf.products.resolve(text, &clean, &shelf.tagger.tag(text, &clean)).resolution
+    }
+
     /// Past tickets like a text.
     ///
     /// # Errors
@@ -274,7 +280,7 @@ impl Pipeline {
         let stage = Instant::now();
         let shelf = self.shelf.load();
         let entities = shelf.tagger.tag(message.text, &clean);
-        let products = match_products(&entities, &shelf.products);
+        let products = shelf.products.products(message.text, &clean, &entities);
         timing.entities = milliseconds(stage);
         Understood { seats, lang, clean, intent, entities, products }
     }
