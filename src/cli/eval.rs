@@ -47,6 +47,8 @@ enum Suite {
     Public(super::public::Public),
     /// Two reports on the same messages: says whether one classifier is better, or whether it was luck
     Compare(Compare),
+    /// Which product a message means: right SKU, contradictions, calibration; or time and memory on a large catalogue
+    Resolve(super::linking::Resolve),
     /// Microseconds a message of the sparse classifier and of the entities, on one thread, as JSON
     Speed {
         /// Messages, one a line
@@ -107,6 +109,7 @@ impl Eval {
             Suite::Public(public) => return public.run(global),
             Suite::Compare(args) => return args.run(),
             Suite::Speed { file, encoder } => return speed(&file, encoder.then(|| global.start(None)).transpose()?.as_ref()),
+            Suite::Resolve(args) => return args.run(global),
         };
         let classifier = open_classifier(&global.start(None)?, args.artefact.as_deref())?;
         let path = if args.data.is_dir() { args.data.join("test.jsonl") } else { args.data.clone() };

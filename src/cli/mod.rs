@@ -2,6 +2,7 @@
 //! `error:` with its causes and a `hint:`.
 
 mod articles;
+mod catalogue;
 mod config;
 mod data;
 mod embed;
@@ -9,6 +10,7 @@ mod eval;
 mod health;
 mod index;
 mod learning;
+mod linking;
 mod models;
 mod output;
 mod public;
@@ -82,6 +84,8 @@ enum Command {
     Index(index::Index),
     /// Import knowledge-base articles
     Articles(articles::Articles),
+    /// Import and check what the shop sells
+    Catalogue(catalogue::Catalogue),
     /// Fetch pretrained models; list, compare, promote and roll back trained ones
     Models(models::Models),
     /// Show and check the configuration
@@ -122,6 +126,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Data(command) => command.run(global),
         Command::Index(command) => command.run(global),
         Command::Articles(command) => command.run(global),
+        Command::Catalogue(command) => command.run(global),
         Command::Models(command) => command.run(global),
         Command::Config(command) => command.run(global),
         Command::Health(command) => command.run(),

@@ -12,7 +12,7 @@ use super::output::{DIM, GREEN, STRONG, bar, line, paint};
 use super::train::{Recipe, Teller};
 use super::{Global, runtime};
 use crate::app::{arithmetic, open_encoder, open_tagger, open_training_encoder};
-use crate::corpus::{TaggedRow, read_jsonl, read_tagged, shipped};
+use crate::corpus::{read_jsonl, read_tagged, shipped};
 use crate::domain::{CatalogueItem, Entity};
 use crate::embed::{Role, SentenceEncoder, Wanted};
 use crate::eval::SpanReport;
@@ -85,19 +85,13 @@ impl EvalNer {
         let rows = read_tagged(&path)?;
         anyhow::ensure!(!rows.is_empty(), "{} holds no row", path.display());
         let shelf = stock(self.catalogue.as_deref())?;
-        let mut config = global.start(None)?;
-        let model = open_tagger(&config, self.artefact.as_deref())?;
-        let types = model.meta().types.clone();
+        let texts: Vec<String> = rows.iter().map(|row| row.text.clone()).collect();
         let (version, found) = if self.fast {
-            let found = rows.iter().map(|row| shelf.tagger.tag(&row.text, &normalize(&row.text))).collect();
-            (shelf.tagger.version().to_owned(), found)
+            (shelf.tagger.version().to_owned(), texts.iter().map(|text| shelf.tagger.tag(text, &normalize(text))).collect())
         } else {
-            let tagger = Tagger::new(model, arithmetic(config.encoder.arithmetic)).map_err(anyhow::Error::msg)?;
-            // No customer waits here, and the machine may be busy.
-            config.encoder.timeout_ms = config.encoder.timeout_ms.max(600_000);
-            let found = tag(&tagger, &open_encoder(&config)?, &shelf, &rows)?;
-            (tagger.version().to_owned(), found)
+            tag_as_served(&shelf, &texts, self.artefact.as_deref(), global)?
         };
+        let types = open_tagger(&global.start(None)?, self.artefact.as_deref())?.meta().types.clone();
         let report = SpanReport::of(&version, &path.display().to_string(), &types, &rows, &found);
         let text = if self.json { serde_json::to_string_pretty(&report)? } else { report.markdown(self.errors) };
         line(text.trim_end())?;
@@ -114,23 +108,33 @@ pub(super) fn stock(catalogue: Option<&Path>) -> anyhow::Result<Shelf> {
     Ok(Shelf::stock(&items)?)
 }
 
-/// What a tagger sees in each row, as it serves.
-pub(super) fn tag(tagger: &Tagger, encoder: &dyn SentenceEncoder, shelf: &Shelf, rows: &[TaggedRow]) -> anyhow::Result<Vec<Vec<Entity>>> {
-    let progress = bar(rows.len() as u64, "tag");
+/// What a tagger (as of [`open_tagger`]) sees in each text, as it serves; and its version.
+pub(super) fn tag_as_served(
+    shelf: &Shelf,
+    texts: &[String],
+    artefact: Option<&str>,
+    global: &Global,
+) -> anyhow::Result<(String, Vec<Vec<Entity>>)> {
+    let mut config = global.start(None)?;
+    // No customer waits here, and the machine may be busy.
+    config.encoder.timeout_ms = config.encoder.timeout_ms.max(600_000);
+    let tagger = Tagger::new(open_tagger(&config, artefact)?, arithmetic(config.encoder.arithmetic)).map_err(anyhow::Error::msg)?;
+    let encoder = open_encoder(&config)?;
+    let progress = bar(texts.len() as u64, "tag");
     let found = runtime()?.block_on(async {
-        let one = |row: &TaggedRow| {
-            let text = row.text.clone();
+        let one = |text: &String| {
+            let (text, tagger, encoder) = (text.clone(), &tagger, &encoder);
             let wanted = Wanted { tokens: tagger.branch().cloned(), ..Wanted::default() };
             async move {
                 let tokens = if wanted.tokens.is_some() { encoder.encode(&text, Role::Query, wanted).await?.tokens } else { None };
                 Ok::<_, crate::embed::EncodeError>(tagger.tag(&text, &normalize(&text), shelf, tokens.as_ref()))
             }
         };
-        let stream = futures_util::stream::iter(rows.iter().map(one)).buffered(WIDTH);
+        let stream = futures_util::stream::iter(texts.iter().map(one)).buffered(WIDTH);
         stream.inspect(|_| progress.inc(1)).try_collect::<Vec<_>>().await
     })?;
     progress.finish_and_clear();
-    Ok(found)
+    Ok((tagger.version().to_owned(), found))
 }
 
 /// Puts a set of a suite into a tagger's recipe.

@@ -47,6 +47,8 @@ enum Model {
     Ner(Recipe),
     /// The probabilities of search hits and the thresholds for replies (training/gate.toml); needs the encoder
     Gate(Recipe),
+    /// How sure a product link is (training/linking.toml)
+    Linking(Recipe),
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +79,10 @@ impl Train {
             Model::Classifier { recipe, budget } => classifier(&recipe, budget, global),
             Model::Ner(recipe) => super::tagging::train(&recipe, global),
             Model::Gate(recipe) => gate(&recipe, &global.start(None)?),
+            Model::Linking(args) => {
+                let recipe = read_recipe(&args.recipe, &args.settings)?;
+                super::linking::train(&recipe, &args.base(), &args.out(&recipe.out))
+            }
         }?;
         Ok(ExitCode::SUCCESS)
     }

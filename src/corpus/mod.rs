@@ -5,10 +5,12 @@
 
 mod annotate;
 mod beside;
+mod catalogue;
 mod export;
 mod import;
 mod near;
 mod repeats;
+mod resolve;
 mod source;
 mod split;
 mod tagged;
@@ -27,8 +29,10 @@ use crate::domain::{CatalogueItem, Lang, TicketRecord, TicketState};
 
 pub use annotate::{Command, HELP as ANNOTATE_HELP, product_types};
 pub use beside::Beside;
+pub use catalogue::{CatalogueFile, RowFault, read_catalogue};
 pub use export::{Exported, export};
 pub use import::{Clash, Dropped, Format, ImportOptions, Summary, Tally, import};
+pub use resolve::ResolveRow;
 pub use source::Tick;
 pub use split::{PARTS, Part, SplitOptions, SplitSummary, TooSmall, split};
 pub use tagged::{TaggedRow, TaggedSpan, read_tagged};

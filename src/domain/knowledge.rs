@@ -142,4 +142,55 @@ pub struct CatalogueItem {
     /// CNY.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<f64>,
+    /// What it fits or goes with: SKUs of the catalogue, or words (`iPhone 15`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compatible_with: Vec<String>,
+    /// The SKU that it takes the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+}
+
+impl CatalogueItem {
+    /// Characters of a title.
+    pub const MOST_TITLE: usize = 500;
+
+    /// An entry of which nothing else is known.
+    pub fn new(sku: &str, title: &str) -> Self {
+        CatalogueItem {
+            sku: sku.to_owned(),
+            title: title.to_owned(),
+            title_en: String::new(),
+            brand: String::new(),
+            brand_en: String::new(),
+            category: String::new(),
+            product: String::new(),
+            product_en: String::new(),
+            attributes: BTreeMap::new(),
+            price: None,
+            compatible_with: Vec::new(),
+            replaces: None,
+        }
+    }
+
+    /// Whether the entry can be kept and found.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it and what to do, for people.
+    pub fn check(&self) -> Result<(), String> {
+        check_id(&self.sku)?;
+        let fault = |what: &str| Err(format!("sku {:?}: {what}", self.sku));
+        if self.title.trim().is_empty() {
+            return fault("the title is empty: write what the shop's page says");
+        }
+        if self.title.chars().count() > Self::MOST_TITLE || self.title_en.chars().count() > Self::MOST_TITLE {
+            return fault("the title has more than 500 characters: shorten it");
+        }
+        if self.price.is_some_and(|p| !(p.is_finite() && p >= 0.0)) {
+            return fault("the price is negative: leave it out where it is not known");
+        }
+        if self.replaces.as_deref() == Some(self.sku.as_str()) {
+            return fault("it replaces itself: name the SKU that it takes the place of");
+        }
+        Ok(())
+    }
 }

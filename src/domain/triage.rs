@@ -176,7 +176,7 @@ impl EntityType {
 pub struct Product {
     pub sku: String,
     pub title: String,
-    /// Share of the named attributes that the entry carries, in [0, 1]; a first form until products are linked by a model.
+    /// Probability in [0, 1] that this entry is the one meant; where several fit, each has its share.
     pub confidence: f32,
 }
 

@@ -10,6 +10,7 @@ mod format;
 mod informative;
 mod prediction;
 mod report;
+mod resolve;
 mod spans;
 
 pub use bootstrap::Interval;
@@ -22,4 +23,5 @@ pub use report::{
     CurvePoint, Figures, Fold, Header, Metrics, ReportError, curve_markdown, folds_markdown, learning_curve_svg, markdown, page,
     training_markdown, training_page, write_report, write_training,
 };
+pub use resolve::{ResolveError, ResolveMetrics, ResolveOutcome, Share, scaled};
 pub use spans::{SpanError, SpanReport};

@@ -7,7 +7,7 @@ use axum::extract::State;
 
 use super::Shared;
 use super::articles::{Counts, ImportParams};
-use super::extract::{Body, Params, check_id, check_text, parse_rows};
+use super::extract::{Body, Params, check_id, parse_rows};
 use super::problem::{Code, Problem, ProblemBody};
 use crate::domain::CatalogueItem;
 use crate::pipeline::Shelf;
@@ -23,11 +23,7 @@ pub async fn put(State(service): Shared, Params(params): Params<ImportParams>, B
     let rows: Vec<CatalogueItem> = parse_rows(&body, MOST_SKUS)?;
     for item in &rows {
         check_id(&item.sku)?;
-        check_text(&item.title, 500)
-            .map_err(|p| Problem::new(p.code, format!("sku {:?}: {}", item.sku, p.detail.replace("text", "title"))))?;
-        if item.price.is_some_and(|p| !(p.is_finite() && p >= 0.0)) {
-            return Err(Problem::new(Code::InvalidRequest, format!("sku {:?}: the price is negative", item.sku)));
-        }
+        item.check().map_err(|why| Problem::new(Code::InvalidRequest, why))?;
     }
     let store = &service.pipeline.store;
     let counts = store.put_catalogue(&rows, params.replace).await?;

@@ -12,6 +12,7 @@ mod layers;
 mod meta;
 mod models;
 mod problem;
+mod products;
 mod tickets;
 mod triage;
 
@@ -123,6 +124,8 @@ fn single_routes() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(triage::triage))
         .routes(routes!(triage::similar))
         .routes(routes!(feedback::create))
+        .routes(routes!(products::resolve))
+        .routes(routes!(products::get))
         .routes(routes!(articles::list, articles::create))
         .routes(routes!(articles::get, articles::put, articles::delete))
         .routes(routes!(models::list))

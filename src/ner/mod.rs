@@ -10,8 +10,8 @@
 mod gazetteer;
 pub mod learned;
 mod lexicon;
+mod linking;
 mod patterns;
-mod products;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +21,7 @@ use std::ops::Range;
 pub use gazetteer::Gazetteer;
 pub use learned::TaggerModel;
 pub use lexicon::Lexicon;
-pub use products::{ProductIndex, match_products};
+pub use linking::{Evidence, Linker, LinkingArtefact, LinkingError, LinkingModel, LinkingScores, Resolved};
 
 use crate::domain::{CatalogueItem, Entity, EntityType};
 use crate::text::{Normalized, is_han, normalize};
@@ -39,6 +39,8 @@ pub trait EntityTagger: Send + Sync {
 pub enum NerError {
     #[error("the lexicon cannot be read: {0}")]
     Lexicon(#[from] toml::de::Error),
+    #[error(transparent)]
+    Linking(#[from] LinkingError),
     #[error("the names of the catalogue do not fit into one automaton: {0}")]
     TooManyTerms(String),
 }

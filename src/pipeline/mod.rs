@@ -32,7 +32,7 @@ use crate::domain::{
     Timings, Triage, Versions,
 };
 use crate::embed::{EncodeError, Role, SentenceEncoder, Wanted};
-use crate::ner::{EntityTagger, Gazetteer, GazetteerTagger, Lexicon, NerError, ProductIndex, match_products};
+use crate::ner::{EntityTagger, Gazetteer, GazetteerTagger, Lexicon, Linker, NerError};
 use crate::retrieve::{Hit, Query, RetrieveError, TicketIndex};
 use crate::store::{Store, StoreError};
 use crate::text::{Normalized, detect, normalize, search_terms};
@@ -52,7 +52,7 @@ pub struct Message<'a> {
 pub struct Shelf {
     pub tagger: GazetteerTagger,
     pub lexicon: Lexicon,
-    pub products: ProductIndex,
+    pub products: Linker,
 }
 
 impl Shelf {
@@ -63,8 +63,19 @@ impl Shelf {
     pub fn stock(items: &[CatalogueItem]) -> Result<Self, NerError> {
         let lexicon = Lexicon::shipped()?;
         let tagger = GazetteerTagger::new(Gazetteer::build(items, &lexicon)?);
-        let products = ProductIndex::build(items, &lexicon, &tagger);
+        let products = Linker::build(items, &lexicon)?;
         Ok(Shelf { tagger, lexicon, products })
+    }
+
+    /// The entities by which a message is linked to products: what patterns and catalogue see, since the linker reads values as they do,
+    /// and of the tagger's what lies beside.
+    pub fn linked_by(&self, text: &str, clean: &Normalized, tagged: &[Entity]) -> Vec<Entity> {
+        let mut entities = self.tagger.tag(text, clean);
+        let beside = |e: &&Entity| entities.iter().all(|seen| e.end <= seen.start || seen.end <= e.start);
+        let more: Vec<Entity> = tagged.iter().filter(beside).cloned().collect();
+        entities.extend(more);
+        entities.sort_by_key(|e| e.start);
+        entities
     }
 }
 
@@ -275,7 +286,7 @@ impl Pipeline {
         let stage = Instant::now();
         let shelf = self.shelf.load();
         let entities = shelf.tagger.tag(message.text, &clean);
-        let products = match_products(&entities, &shelf.products);
+        let products = shelf.products.products(message.text, &clean, &entities);
         timing.entities = milliseconds(stage);
         let ner = shelf.tagger.version().to_owned();
         Understood { seats, lang, clean, intent, entities, ner, products }
@@ -298,7 +309,8 @@ impl Pipeline {
         let stage = Instant::now();
         let shelf = self.shelf.load_full();
         understood.entities = tagger.tag(message.text, &understood.clean, &shelf, encoded.tokens.as_ref());
-        understood.products = match_products(&understood.entities, &shelf.products);
+        let named = shelf.linked_by(message.text, &understood.clean, &understood.entities);
+        understood.products = shelf.products.products(message.text, &understood.clean, &named);
         tagger.version().clone_into(&mut understood.ner);
         timing.entities += milliseconds(stage);
 

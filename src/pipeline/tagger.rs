@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::follow::{FollowError, PERIOD};
 use super::{Pipeline, PipelineError, Shelf, language};
-use crate::domain::{Entity, Lang, Mode, Moved, Version};
+use crate::domain::{Entity, Lang, Mode, Moved, Resolution, Version};
 use crate::embed::{Arithmetic, Branch, EncodeError, Role, TokenStates, Wanted};
 use crate::models::registry::{Aliases, CHAMPION};
 use crate::models::{Artefact, Registry};
@@ -180,5 +180,15 @@ impl Pipeline {
             }
         };
         Ok((lang, entities))
+    }
+
+    /// The catalogue entries that a text means; the entities are told as in [`Self::entities`].
+    ///
+    /// # Errors
+    /// As [`Self::entities`].
+    pub async fn resolve(&self, text: &str, mode: Mode) -> Result<Resolution, PipelineError> {
+        let (_, entities) = self.entities(text, None, mode).await?;
+        let (clean, shelf) = (normalize(text), self.shelf.load());
+        Ok(shelf.products.resolve(text, &clean, &shelf.linked_by(text, &clean, &entities)).resolution)
     }
 }

@@ -20,6 +20,17 @@ impl Store {
         rows.into_iter().map(|(sku, item)| serde_json::from_str(&item).map_err(|source| StoreError::Catalogue { sku, source })).collect()
     }
 
+    /// One entry; `None` where there is no such SKU.
+    ///
+    /// # Errors
+    /// As [`Store::catalogue`].
+    pub async fn catalogue_item(&self, sku: &str) -> Result<Option<CatalogueItem>, StoreError> {
+        let item: Option<String> =
+            sqlx::query_scalar("SELECT item FROM catalogue WHERE sku = ?1").bind(sku).fetch_optional(&self.read).await?;
+        let read = |item: String| serde_json::from_str(&item).map_err(|source| StoreError::Catalogue { sku: sku.to_owned(), source });
+        item.map(read).transpose()
+    }
+
     /// Keeps all of them or none. With `replace` the entries that are not among them are deleted.
     pub async fn put_catalogue(&self, items: &[CatalogueItem], replace: bool) -> Result<ImportCounts, StoreError> {
         let rows = items.iter().map(row).collect::<Result<Vec<Row>, StoreError>>()?;

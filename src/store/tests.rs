@@ -23,16 +23,10 @@ fn ticket(id: &str, text: &str) -> TicketRecord {
 
 fn item(sku: &str, price: f64) -> CatalogueItem {
     CatalogueItem {
-        sku: sku.into(),
-        title: "粉色羽绒服".into(),
-        title_en: String::new(),
-        brand: String::new(),
-        brand_en: String::new(),
         category: "服饰/羽绒服".into(),
-        product: String::new(),
-        product_en: String::new(),
         attributes: BTreeMap::from([("color".into(), "pink".into())]),
         price: Some(price),
+        ..CatalogueItem::new(sku, "粉色羽绒服")
     }
 }
 

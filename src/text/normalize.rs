@@ -24,9 +24,10 @@ impl Normalized {
         Some((chars.first()?.0 as usize, chars.last()?.1 as usize))
     }
 
-    /// For each char of `text` the code points `start..end` of the original that it came from.
-    pub fn origins(&self) -> &[(u32, u32)] {
-        &self.origin
+    /// Each char of `text`: its bytes there, and the code points of the original that it came from.
+    pub fn places(&self) -> impl Iterator<Item = (std::ops::Range<usize>, std::ops::Range<usize>)> {
+        let chars = self.text.char_indices().zip(&self.origin);
+        chars.map(|((at, c), origin)| (at..at + c.len_utf8(), origin.0 as usize..origin.1 as usize))
     }
 
     pub fn is_empty(&self) -> bool {

@@ -99,12 +99,12 @@ fn fit_calibrated(examples: &MatchExamples, penalty: f64) -> Result<(MatchModel,
 }
 
 /// Written with seven digits: the optimiser's last bits are noise, and would differ between machines.
-fn short(v: f64) -> f64 {
+pub(super) fn short(v: f64) -> f64 {
     format!("{v:.7e}").parse().unwrap_or(v)
 }
 
 /// Weights and intercept of linfa's logistic regression for "right".
-fn logistic(x: Array2<f64>, right: impl Iterator<Item = bool>, penalty: f64) -> Result<(Vec<f64>, f64), TrainError> {
+pub(super) fn logistic(x: Array2<f64>, right: impl Iterator<Item = bool>, penalty: f64) -> Result<(Vec<f64>, f64), TrainError> {
     let y = Array1::from_iter(right.map(u8::from));
     let model = LogisticRegression::default()
         .alpha(penalty)

@@ -6,6 +6,7 @@ mod classifier;
 mod feedback;
 mod folds;
 mod gate;
+mod linking;
 mod ner;
 mod recipe;
 mod suspects;
@@ -18,6 +19,7 @@ pub use classifier::{
 pub use feedback::{Conflict, Harvest, HarvestReport};
 pub use folds::{FoldParameters, FoldRow, out_of_fold};
 pub use gate::{GateRecipe, MatchExamples, gate_card, train_gate};
+pub use linking::{LinkingData, LinkingRecipe, linking_card, train_linking};
 pub use ner::{TaggerCorpus, TaggerEncoderKind, TaggerRecipe, tagger_card, train_tagger};
 pub use recipe::{RecipeError, read_recipe, recipe_of};
 pub use suspects::{Suspect, SuspectReport, suspects};

@@ -11,12 +11,11 @@ use serde::Deserialize;
 
 use super::super::Global;
 use super::super::output::{CYAN, DIM, GREEN, RED, STRONG, line, paint};
-use super::super::tagging::{stock, tag};
-use crate::app::{arithmetic, open_encoder, open_tagger};
+use super::super::tagging::{stock, tag_as_served};
 use crate::corpus::{ANNOTATE_HELP, Beside, Command, TaggedRow, TaggedSpan, product_types, read_tagged};
 use crate::domain::{Entity, Lang};
 use crate::ner::EntityTagger;
-use crate::pipeline::{Shelf, Tagger};
+use crate::pipeline::Shelf;
 use crate::text::{detect, normalize};
 
 #[derive(Debug, Args)]
@@ -73,15 +72,11 @@ impl Annotate {
     fn propose(&self, rows: &mut [(TaggedRow, bool)], global: &Global) -> anyhow::Result<()> {
         let shelf: Shelf = stock(self.catalogue.as_deref())?;
         let types = product_types();
-        let open: Vec<TaggedRow> = rows.iter().filter(|r| r.1).map(|r| r.0.clone()).collect();
+        let open: Vec<String> = rows.iter().filter(|r| r.1).map(|r| r.0.text.clone()).collect();
         let found: Vec<Vec<Entity>> = if self.fast {
-            open.iter().map(|row| shelf.tagger.tag(&row.text, &normalize(&row.text))).collect()
+            open.iter().map(|text| shelf.tagger.tag(text, &normalize(text))).collect()
         } else {
-            let mut config = global.start(None)?;
-            config.encoder.timeout_ms = config.encoder.timeout_ms.max(600_000);
-            let model = open_tagger(&config, self.artefact.as_deref())?;
-            let tagger = Tagger::new(model, arithmetic(config.encoder.arithmetic)).map_err(anyhow::Error::msg)?;
-            tag(&tagger, &open_encoder(&config)?, &shelf, &open)?
+            tag_as_served(&shelf, &open, self.artefact.as_deref(), global)?.1
         };
         for ((row, _), found) in rows.iter_mut().filter(|r| r.1).zip(found) {
             let span = |e: Entity| TaggedSpan { start: e.start, end: e.end, kind: e.kind.as_str().to_owned(), text: e.text };

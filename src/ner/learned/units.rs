@@ -39,19 +39,19 @@ fn form(c: char) -> Form {
 pub fn units(normalized: &Normalized) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::with_capacity(normalized.text.len() / 3);
     let mut spaced = true;
-    for ((at, c), &origin) in normalized.text.char_indices().zip(normalized.origins()) {
+    for (c, (range, origin)) in normalized.text.chars().zip(normalized.places()) {
         if c == ' ' {
             spaced = true;
             continue;
         }
         let form = form(c);
-        let end = at + c.len_utf8();
+        let origin = (origin.start as u32, origin.end as u32);
         match units.last_mut() {
             Some(last) if !spaced && last.form == form && matches!(form, Form::Letters | Form::Digits) => {
-                last.range.end = end;
+                last.range.end = range.end;
                 last.origin.1 = origin.1;
             }
-            _ => units.push(Unit { form, range: at..end, origin, spaced }),
+            _ => units.push(Unit { form, range, origin, spaced }),
         }
         spaced = false;
     }

@@ -21,6 +21,7 @@ use crate::domain::EntityType;
 use crate::text::{IdentifierKind, Normalized, find_identifiers, is_han};
 
 pub(super) use date::end_with_time;
+pub(super) use numerals::parse as parse_number;
 pub(super) use size::canonical as canonical_size;
 pub(super) use spec::{canonical as canonical_specs, dimension};
 

@@ -4,7 +4,7 @@
 pub(super) const NUMBER: &str = r"(?:[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?|[零一二两三四五六七八九十百千万几]+)";
 
 /// The value of a number, `None` where it is vague (`几十`), too large or not one at all.
-pub(super) fn parse(text: &str) -> Option<f64> {
+pub(in crate::ner) fn parse(text: &str) -> Option<f64> {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         let plain: String = text.chars().filter(|&c| c != ',').collect();
         return plain.parse().ok().filter(|&n: &f64| n < 1e9);
