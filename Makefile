@@ -31,6 +31,7 @@ train: models ## train the shipped models anew (classifier, then gate)
 	$(FENZHEN) train classifier training/intent.toml
 	cargo build --release --locked --bin fenzhen
 	$(FENZHEN) train gate training/gate.toml
+	$(FENZHEN) train linking training/linking.toml
 
 eval: build ## figures of the shipped classifier, into eval/report
 	$(FENZHEN) eval intents --out eval/report

@@ -64,7 +64,13 @@ impl Catalogue {
                 let file = read(&source)?;
                 let sound = file.faults.is_empty();
                 let sign = if sound { paint(GREEN, "✓") } else { paint(RED, "✗") };
-                line(&format!("{sign} {}: {} sound rows, {} broken, {} warnings", source.file.display(), file.items.len(), file.faults.len(), file.warnings.len()))?;
+                line(&format!(
+                    "{sign} {}: {} sound rows, {} broken, {} warnings",
+                    source.file.display(),
+                    file.items.len(),
+                    file.faults.len(),
+                    file.warnings.len()
+                ))?;
                 Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
             Action::Import { source, replace, skip_bad } => {

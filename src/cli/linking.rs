@@ -92,10 +92,13 @@ fn scale(items: &[CatalogueItem], skus: usize, rows: &[ResolveRow]) -> anyhow::R
     }
     took.sort_by(f64::total_cmp);
     let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
-    line(&serde_json::json!({
-        "skus": items.len(), "build_s": built.as_secs_f64(), "memory_mib": memory / (1 << 20), "resolves": took.len(),
-        "p50_ms": at(0.5), "p90_ms": at(0.9), "p99_ms": at(0.99), "max_ms": at(1.0),
-    }).to_string())?;
+    line(
+        &serde_json::json!({
+            "skus": items.len(), "build_s": built.as_secs_f64(), "memory_mib": memory / (1 << 20), "resolves": took.len(),
+            "p50_ms": at(0.5), "p90_ms": at(0.9), "p99_ms": at(0.99), "max_ms": at(1.0),
+        })
+        .to_string(),
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -30,7 +30,25 @@ pub struct RowFault {
 
 /// Heads of columns, in the spellings of common exports, for each field.
 const COLUMNS: [(&str, &[&str]); 17] = [
-    ("sku", &["sku", "id", "sku_id", "skuid", "item_id", "product_id", "variant_sku", "code", "商品编码", "货号", "编号", "商品编号", "商家编码", "款号"]),
+    (
+        "sku",
+        &[
+            "sku",
+            "id",
+            "sku_id",
+            "skuid",
+            "item_id",
+            "product_id",
+            "variant_sku",
+            "code",
+            "商品编码",
+            "货号",
+            "编号",
+            "商品编号",
+            "商家编码",
+            "款号",
+        ],
+    ),
     ("title", &["title", "name", "product_name", "商品名称", "名称", "标题", "商品标题", "品名"]),
     ("title_en", &["title_en", "name_en", "english_title", "英文标题", "英文名称"]),
     ("brand", &["brand", "vendor", "品牌"]),
@@ -56,17 +74,17 @@ const COLUMNS: [(&str, &[&str]); 17] = [
 pub fn read_catalogue(path: &Path, columns: &[(String, String)]) -> Result<CatalogueFile, CorpusError> {
     let bytes = std::fs::read(path).map_err(|source| CorpusError::Io { path: path.to_owned(), source })?;
     let input = |why: String, hint: &str| CorpusError::Input { path: path.to_owned(), line: None, why, hint: hint.to_owned() };
-    let text = std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes)).map_err(|e| {
-        input(format!("byte {} is not UTF-8", e.valid_up_to()), "Save the file as UTF-8; Excel calls it \"CSV UTF-8\".")
-    })?;
+    let text = std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes))
+        .map_err(|e| input(format!("byte {} is not UTF-8", e.valid_up_to()), "Save the file as UTF-8; Excel calls it \"CSV UTF-8\"."))?;
     let mut file = CatalogueFile::default();
     let mut rows: Vec<(usize, CatalogueItem)> = Vec::new();
     let name = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     match text.trim_start().chars().next() {
         None => {}
         Some('[') => {
-            let values: Vec<Value> = serde_json::from_str(text)
-                .map_err(|e| input(format!("it begins like a JSON array and is none: {e}"), "Mend the JSON there, or write one object a line."))?;
+            let values: Vec<Value> = serde_json::from_str(text).map_err(|e| {
+                input(format!("it begins like a JSON array and is none: {e}"), "Mend the JSON there, or write one object a line.")
+            })?;
             for (at, value) in values.into_iter().enumerate() {
                 file.take(at + 1, serde_json::from_value(value), &mut rows);
             }
@@ -88,7 +106,11 @@ impl CatalogueFile {
             Ok(item) => rows.push((line, item)),
             Err(e) => {
                 let why = e.to_string();
-                let hint = if why.contains("unknown field") { ": put it under `attributes`, or leave it out" } else { ": every row wants `sku` and `title`, and texts as texts" };
+                let hint = if why.contains("unknown field") {
+                    ": put it under `attributes`, or leave it out"
+                } else {
+                    ": every row wants `sku` and `title`, and texts as texts"
+                };
                 self.faults.push(RowFault { line, why: why + hint });
             }
         }
@@ -109,7 +131,10 @@ impl CatalogueFile {
             }
             first.insert(item.sku.clone(), line);
             if let Some((before, sku)) = titles.get(&item.title) {
-                self.warnings.push(format!("rows {before} and {line}: {sku:?} and {:?} have the same title; customers cannot tell them apart by it", item.sku));
+                self.warnings.push(format!(
+                    "rows {before} and {line}: {sku:?} and {:?} have the same title; customers cannot tell them apart by it",
+                    item.sku
+                ));
             } else {
                 titles.insert(item.title.clone(), (line, item.sku.clone()));
             }
@@ -148,7 +173,10 @@ fn table(
     for wanted in ["sku", "title"] {
         if !fields.iter().any(|(_, field)| field.as_deref() == Some(wanted)) {
             let shown: Vec<&str> = head.iter().collect();
-            return Err(input(format!("no column is the {wanted}: the header has {}", shown.join(", ")), &format!("Name it: --map COLUMN={wanted}")));
+            return Err(input(
+                format!("no column is the {wanted}: the header has {}", shown.join(", ")),
+                &format!("Name it: --map COLUMN={wanted}"),
+            ));
         }
     }
     for record in reader.records() {
@@ -165,7 +193,10 @@ fn table(
             continue;
         }
         if record.len() > fields.len() {
-            file.faults.push(RowFault { line, why: format!("{} cells under {} heads: quote the cell that holds the delimiter", record.len(), fields.len()) });
+            file.faults.push(RowFault {
+                line,
+                why: format!("{} cells under {} heads: quote the cell that holds the delimiter", record.len(), fields.len()),
+            });
             continue;
         }
         match item_of(&fields, &record) {
@@ -193,7 +224,9 @@ fn item_of(fields: &[(String, Option<String>)], record: &csv::StringRecord) -> R
                 let plain = cell.trim_start_matches(['¥', '￥', '$', '€', '£']).replace(',', "");
                 item.price = Some(plain.trim().parse().map_err(|_| format!("the price {cell:?} is no number: write 39.90"))?);
             }
-            Some("compatible_with") => item.compatible_with = cell.split(['|', ';', '；']).map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect(),
+            Some("compatible_with") => {
+                item.compatible_with = cell.split(['|', ';', '；']).map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect()
+            }
             Some("replaces") => item.replaces = Some(text),
             Some(attribute) => put(&mut item.attributes, attribute.trim_start_matches("attributes."), text),
             None => put(&mut item.attributes, head.trim_start_matches("attributes."), text),
@@ -222,7 +255,8 @@ mod tests {
         let csv = "商品编码,标题,颜色,价格,适配\nA1,粉色羽绒服,粉色,\"¥1,299\",iPhone 15|B2\n";
         let json = r#"[{"sku":"A1","title":"粉色羽绒服","attributes":{"color":"粉色"},"price":1299,"compatible_with":["iPhone 15","B2"]}]"#;
         let lines = json.trim_matches(['[', ']']);
-        let items: Vec<_> = [("a.csv", csv), ("a.json", json), ("a.jsonl", lines)].into_iter().map(|(n, t)| read(n, t).unwrap().items).collect();
+        let items: Vec<_> =
+            [("a.csv", csv), ("a.json", json), ("a.jsonl", lines)].into_iter().map(|(n, t)| read(n, t).unwrap().items).collect();
         assert!(items[0].len() == 1 && items[0] == items[1] && items[1] == items[2], "{items:?}");
         assert_eq!(read("n.csv", "Nummer;title\n7;Tee\n").unwrap().items[0].sku, "7");
     }

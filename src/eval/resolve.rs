@@ -138,7 +138,8 @@ impl ResolveMetrics {
 /// A catalogue of `n` SKUs for measurements: the given one, and copies of it under other brands, with titles of their own.
 pub fn scaled(items: &[CatalogueItem], n: usize) -> Vec<CatalogueItem> {
     const SYLLABLES: [&str; 24] = [
-        "云", "山", "清", "木", "海", "星", "禾", "月", "松", "泉", "岚", "溪", "雪", "谷", "原", "晴", "朗", "墨", "竹", "枫", "岸", "帆", "澜", "禧",
+        "云", "山", "清", "木", "海", "星", "禾", "月", "松", "泉", "岚", "溪", "雪", "谷", "原", "晴", "朗", "墨", "竹", "枫", "岸", "帆",
+        "澜", "禧",
     ];
     let mut out: Vec<CatalogueItem> = Vec::with_capacity(n);
     for copy in 0.. {
@@ -150,7 +151,8 @@ pub fn scaled(items: &[CatalogueItem], n: usize) -> Vec<CatalogueItem> {
             if copy > 0 {
                 let name = |at: usize| SYLLABLES[at % SYLLABLES.len()];
                 let brand = format!("{}{}{}", name(copy), name(copy / 24 + 7), name(copy / 5 + 3));
-                let rename = |text: &str, old: &str, new: &str| if old.is_empty() { format!("{new} {text}") } else { text.replace(old, new) };
+                let rename =
+                    |text: &str, old: &str, new: &str| if old.is_empty() { format!("{new} {text}") } else { text.replace(old, new) };
                 item.title = rename(&item.title, &item.brand, &brand);
                 item.title_en = rename(&item.title_en, &item.brand_en, &format!("Brand{copy}"));
                 (item.brand, item.brand_en) = (brand, format!("Brand{copy}"));

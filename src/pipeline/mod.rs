@@ -26,8 +26,8 @@ use arc_swap::ArcSwap;
 
 use crate::decide::{self, GateArtefact, MatchFeatures, Policy, Signals, Thresholds, decide};
 use crate::domain::{
-    Action, Article, CatalogueItem, Entity, Intent, Lang, Mode, Product, Reply, Resolution, ScoredArticle, ScoredTicket, SearchFilter, TicketRecord,
-    Timings, Triage, Versions,
+    Action, Article, CatalogueItem, Entity, Intent, Lang, Mode, Product, Reply, Resolution, ScoredArticle, ScoredTicket, SearchFilter,
+    TicketRecord, Timings, Triage, Versions,
 };
 use crate::embed::{EncodeError, Role, SentenceEncoder, Wanted};
 use crate::ner::{EntityTagger, Gazetteer, GazetteerTagger, Lexicon, Linker, NerError};
@@ -53,7 +53,7 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// From a catalogue, which may be empty. About a second for 100,000 SKUs: call it from a blocking thread.
+    /// From a catalogue, which may be empty. One to two seconds for 100,000 SKUs: call it from a blocking thread.
     ///
     /// # Errors
     /// The lexicon's or the automaton's; see [`NerError`].

@@ -25,7 +25,8 @@ impl Store {
     /// # Errors
     /// As [`Store::catalogue`].
     pub async fn catalogue_item(&self, sku: &str) -> Result<Option<CatalogueItem>, StoreError> {
-        let item: Option<String> = sqlx::query_scalar("SELECT item FROM catalogue WHERE sku = ?1").bind(sku).fetch_optional(&self.read).await?;
+        let item: Option<String> =
+            sqlx::query_scalar("SELECT item FROM catalogue WHERE sku = ?1").bind(sku).fetch_optional(&self.read).await?;
         let read = |item: String| serde_json::from_str(&item).map_err(|source| StoreError::Catalogue { sku: sku.to_owned(), source });
         item.map(read).transpose()
     }

@@ -96,7 +96,8 @@ pub fn train_linking(
 /// One slip of the keyboard: a character left out, doubled, or changed places with its neighbour.
 fn slip(text: &str, rng: &mut ChaCha8Rng) -> String {
     let mut chars: Vec<char> = text.chars().collect();
-    let places: Vec<usize> = (0..chars.len().saturating_sub(1)).filter(|&at| chars[at].is_ascii_alphabetic() || is_han(chars[at])).collect();
+    let places: Vec<usize> =
+        (0..chars.len().saturating_sub(1)).filter(|&at| chars[at].is_ascii_alphabetic() || is_han(chars[at])).collect();
     if places.is_empty() {
         return text.to_owned();
     }
@@ -118,7 +119,8 @@ fn fit(rows: &[Answered], penalty: f64) -> Result<LinkingModel, TrainError> {
     let n = columns.len() as f64;
     let mean: Vec<f64> = (0..9).map(|j| columns.iter().map(|c| c[j]).sum::<f64>() / n).collect();
     // A column that hardly varies says nothing, and would blow up.
-    let deviation: Vec<f64> = (0..9).map(|j| (columns.iter().map(|c| (c[j] - mean[j]).powi(2)).sum::<f64>() / n).sqrt().max(0.05)).collect();
+    let deviation: Vec<f64> =
+        (0..9).map(|j| (columns.iter().map(|c| (c[j] - mean[j]).powi(2)).sum::<f64>() / n).sqrt().max(0.05)).collect();
     let x = Array2::from_shape_fn((rows.len(), 9), |(i, j)| (columns[i][j] - mean[j]) / deviation[j]);
     let (scaled, intercept) = logistic(x, rows.iter().map(|r| r.1), penalty)?;
     let mut model = LinkingModel { weights: [0.0; 9], bias: intercept };

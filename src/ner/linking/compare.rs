@@ -69,7 +69,11 @@ impl Index {
             return Grade::Exact;
         }
         let Some(family) = family else {
-            return if fact.kind == Kind::Color && fact.terms.iter().any(|t| shade_of(t, term)) { Grade::Wider } else { Grade::Contradicts };
+            return if fact.kind == Kind::Color && fact.terms.iter().any(|t| shade_of(t, term)) {
+                Grade::Wider
+            } else {
+                Grade::Contradicts
+            };
         };
         if own(family) {
             return Grade::Family;
@@ -103,8 +107,13 @@ impl Index {
             return Grade::Exact;
         }
         // A bed's width says little of a quilt.
-        let crosses = held.iter().chain(&*item.quantities).any(|q| (q.dimension == Dimension::Area) != (named.dimension == Dimension::Area));
-        if !firm || (crosses && [Dimension::Area, Dimension::Length].contains(&named.dimension) && !held.iter().any(|q| q.dimension == named.dimension)) {
+        let crosses =
+            held.iter().chain(&*item.quantities).any(|q| (q.dimension == Dimension::Area) != (named.dimension == Dimension::Area));
+        if !firm
+            || (crosses
+                && [Dimension::Area, Dimension::Length].contains(&named.dimension)
+                && !held.iter().any(|q| q.dimension == named.dimension))
+        {
             return Grade::Silent;
         }
         if !answers.is_empty() || (!of_title.is_empty() && named.dimension != Dimension::Persons) {
@@ -115,7 +124,11 @@ impl Index {
             let sibling = &self.items[i as usize];
             sibling.facts.iter().flat_map(|&f| &self.facts[f as usize].quantities).any(|q| q.dimension == named.dimension)
         };
-        if named.dimension == Dimension::Count && self.lines[item.line as usize].iter().take(200).any(sibling) { Grade::Contradicts } else { Grade::Silent }
+        if named.dimension == Dimension::Count && self.lines[item.line as usize].iter().take(200).any(sibling) {
+            Grade::Contradicts
+        } else {
+            Grade::Silent
+        }
     }
 }
 
@@ -127,9 +140,5 @@ fn holds(long: &str, short: &str) -> bool {
 /// Whether a colour's name is a plainer one's with something before it: 荧光绿 is green, mint green too.
 fn shade_of(long: &str, plain: &str) -> bool {
     let stem = plain.strip_suffix('色').filter(|s| !s.is_empty()).unwrap_or(plain);
-    if stem.contains(is_han) {
-        stem.chars().count() == 1 && long.contains(stem)
-    } else {
-        long.split([' ', '-']).next_back() == Some(stem)
-    }
+    if stem.contains(is_han) { stem.chars().count() == 1 && long.contains(stem) } else { long.split([' ', '-']).next_back() == Some(stem) }
 }

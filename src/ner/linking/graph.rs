@@ -52,7 +52,8 @@ impl Linker {
     /// What an entry has to do with others; `None` for a SKU that the catalogue does not have.
     pub fn relations(&self, sku: &str) -> Option<Relations> {
         let &at = self.index.by_sku.get(sku)?;
-        let all = |map: &HashMap<u32, Vec<u32>>| map.get(&at).map_or(Vec::new(), |items| items.iter().map(|&i| self.variant(at, i)).collect());
+        let all =
+            |map: &HashMap<u32, Vec<u32>>| map.get(&at).map_or(Vec::new(), |items| items.iter().map(|&i| self.variant(at, i)).collect());
         let line = &self.index.lines[self.index.items[at as usize].line as usize];
         let mut variants: Vec<Variant> = line.iter().filter(|&&i| i != at).map(|&i| self.variant(at, i)).collect();
         variants.sort_by(|a, b| a.differs.len().cmp(&b.differs.len()).then_with(|| a.sku.cmp(&b.sku)));
@@ -68,14 +69,19 @@ impl Linker {
 
     fn variant(&self, of: u32, at: u32) -> Variant {
         let item = &self.index.items[at as usize];
-        Variant { sku: item.sku.to_string(), title: item.title.to_string(), differs: self.index.differences(of, at).into_iter().map(|k| k.as_str().to_owned()).collect() }
+        Variant {
+            sku: item.sku.to_string(),
+            title: item.title.to_string(),
+            differs: self.index.differences(of, at).into_iter().map(|k| k.as_str().to_owned()).collect(),
+        }
     }
 }
 
 impl Index {
     /// The kinds in which two entries differ.
     pub(super) fn differences(&self, a: u32, b: u32) -> Vec<Kind> {
-        const KINDS: [Kind; 8] = [Kind::Product, Kind::Brand, Kind::Model, Kind::Color, Kind::Size, Kind::Flavor, Kind::Material, Kind::Spec];
+        const KINDS: [Kind; 8] =
+            [Kind::Product, Kind::Brand, Kind::Model, Kind::Color, Kind::Size, Kind::Flavor, Kind::Material, Kind::Spec];
         let shown = |at, kind| self.fact_of(at, kind).map(|f| f.shown.as_str());
         KINDS.into_iter().filter(|&kind| shown(a, kind) != shown(b, kind)).collect()
     }

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
+use super::words::Words;
 use crate::ner::stands_alone;
 
 /// From what cannot be meant to what surely is.
@@ -21,43 +22,17 @@ pub(crate) enum Stance {
     Target,
 }
 
-/// Cues before a name.
-const BEFORE: &[(Stance, &[&str])] = &[
-    (
-        Stance::Rejected,
-        &[
-            "不要", "不是", "不想要", "不需要", "别给我", "别发", "别拿", "而非", "不喜欢", "除了", "没要", "并非", "没买", "没订", "没拍", "not", "not the", "isn't", "isnt", "wasn't", "don't want", "dont want",
-            "do not want", "other than", "except", "except the", "rather than", "instead of", "didn't order", "didnt order", "never ordered", "aren't", "arent", "nope not", "anything but",
-        ],
-    ),
-    (
-        Stance::Came,
-        &[
-            "发成", "发的是", "发来", "寄来", "寄成", "寄的是", "收到", "来的是", "来的却", "到的是", "到手", "送来", "送成", "拿到", "给的是", "给我发的", "给我寄", "发了个", "发了件", "发了双", "错发", "变成", "怎么是", "结果是", "却是",
-            "却发", "里面是", "装的是", "打开是", "拆开是", "误发", "发了一", "来了个", "结果来", "给成", "拿成", "got", "received", "sent me", "you sent", "they sent", "came in", "arrived as", "came as", "delivered", "it came", "turned up", "arrived in", "showed up", "was sent", "were sent", "sent",
-            "got sent", "shipped me", "box had", "contained", "received the", "it's a", "turned out", "is actually",
-        ],
-    ),
-    (
-        Stance::Wanted,
-        &[
-            "我要", "想要", "要的是", "要的", "买的是", "买的", "拍的是", "拍的", "订的是", "订的", "下单的是", "下单的", "下的单", "应该是", "本来是", "原来是", "选的是", "选的", "点的是", "只要", "就要", "要", "买了", "订了", "拍了", "下单了", "明明是", "发个", "发一", "定的", "想买", "求", "还是要", "i want",
-            "want", "ordered", "i ordered", "need", "should be", "should have been", "supposed to be", "bought", "looking for", "keep", "paid for", "picked", "chose", "order was for", "but", "meant", "just the", "only the", "the one i want is", "after",
-        ],
-    ),
-    (
-        Stance::Target,
-        &["换成", "换一双", "换一件", "换个", "换条", "换一条", "换为", "改成", "改为", "换到", "换", "调成", "exchange for", "exchange it for", "exchange them for", "swap for", "swap it for", "swap them for", "change to", "switch to", "change it to", "change them to", "replace with", "go for", "changed to", "exchange to", "exchange into"],
-    ),
-    // What they have and give away.
-    (Stance::Neutral, &["exchange my", "exchange the", "swap my", "swap the", "exchange", "swap", "change my", "change the", "有没有", "是不是", "要不要", "有", "have", "穿", "平时穿", "usually", "wear"]),
-];
-
-/// Cues behind a name.
-const BEHIND: &[&str] = &["不要", "的不要", "的不行", "的退", "就算了", "的就算了", "is wrong", "isn't what", "is not what"];
-
 static CUES: LazyLock<(AhoCorasick, Vec<Stance>)> = LazyLock::new(|| {
-    let (stances, words): (Vec<Stance>, Vec<&str>) = BEFORE.iter().flat_map(|(stance, words)| words.iter().map(|w| (*stance, *w))).unzip();
+    let cues = &Words::shipped().cues;
+    let stances = [
+        (Stance::Rejected, &cues.rejected),
+        (Stance::Came, &cues.came),
+        (Stance::Wanted, &cues.wanted),
+        (Stance::Target, &cues.target),
+        (Stance::Neutral, &cues.neutral),
+    ];
+    let (stances, words): (Vec<Stance>, Vec<&str>) =
+        stances.into_iter().flat_map(|(s, words)| words.iter().map(move |w| (s, w.as_str()))).unzip();
     let cues = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(words);
     // The words are our own: too many of them, and every test fails.
     (cues.unwrap_or_else(|e| panic!("the cues: {e}")), stances)
@@ -87,10 +62,12 @@ impl Cues {
         let clause = text[..at].rfind([',', ';', '!', '?', '。', '、', '\n', '.']).map_or(0, |p| p + 1);
         let after = text[end..].trim_start();
         let closes = |rest: &str| rest.chars().next().is_none_or(|c| ",.;!?了啦吧哈 ".contains(c));
-        if BEHIND.iter().any(|cue| after.strip_prefix(cue).is_some_and(closes)) {
+        if Words::shipped().cues.behind.iter().any(|cue| after.strip_prefix(cue.as_str()).is_some_and(closes)) {
             return Stance::Rejected;
         }
-        let Some(&(cue_end, cue_start, stance)) = self.found.iter().rev().find(|c| c.0 <= at && c.1 >= clause) else { return Stance::Neutral };
+        let Some(&(cue_end, cue_start, stance)) = self.found.iter().rev().find(|c| c.0 <= at && c.1 >= clause) else {
+            return Stance::Neutral;
+        };
         let between = text[cue_end..at].chars().count();
         let reach = match stance {
             Stance::Rejected if text[cue_start..cue_end].is_ascii() => REACH_LATIN,
@@ -104,10 +81,26 @@ impl Cues {
         }
         match stance {
             // `received blue instead of grey`, `got L not M`: what did not come is what was wanted.
-            Stance::Rejected if self.found.iter().any(|c| c.0 <= cue_start && c.2 == Stance::Came && cue_start - c.0 < 40) => Stance::Wanted,
+            Stance::Rejected if self.found.iter().any(|c| c.0 <= cue_start && c.2 == Stance::Came && cue_start - c.0 < 40) => {
+                Stance::Wanted
+            }
             // `exchange the M for an L`.
-            Stance::Neutral if text[..at].trim_end().ends_with(" for") || text[..at].ends_with(" for a ") || text[..at].ends_with(" for an ") || text[..at].ends_with(" for the ") || text[..at].ends_with(" to ") || text[..at].ends_with(" into ") => {
-                if text[cue_start..].starts_with("exchange") || text[cue_start..].starts_with("swap") || text[cue_start..].starts_with("change") { Stance::Target } else { Stance::Neutral }
+            Stance::Neutral
+                if text[..at].trim_end().ends_with(" for")
+                    || text[..at].ends_with(" for a ")
+                    || text[..at].ends_with(" for an ")
+                    || text[..at].ends_with(" for the ")
+                    || text[..at].ends_with(" to ")
+                    || text[..at].ends_with(" into ") =>
+            {
+                if text[cue_start..].starts_with("exchange")
+                    || text[cue_start..].starts_with("swap")
+                    || text[cue_start..].starts_with("change")
+                {
+                    Stance::Target
+                } else {
+                    Stance::Neutral
+                }
             }
             stance => stance,
         }

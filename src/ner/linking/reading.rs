@@ -1,6 +1,6 @@
 //! A message read against the vocabulary: what it names, and how it stands to it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -38,7 +38,9 @@ pub(crate) struct Mention {
 impl Mention {
     /// Where the product begins that the value stands right before: 白袜子, 白色的袜子, white socks.
     pub(crate) fn bound(&self, text: &str, products: &[ProductMention]) -> Option<usize> {
-        let between = |p: &ProductMention| p.range.start >= self.range.end && matches!(&text[self.range.end..p.range.start], "" | " " | "的" | "色" | "色的" | "色 ");
+        let between = |p: &ProductMention| {
+            p.range.start >= self.range.end && matches!(&text[self.range.end..p.range.start], "" | " " | "的" | "色" | "色的" | "色 ")
+        };
         products.iter().filter(|p| between(p)).map(|p| p.range.start).min()
     }
 }
@@ -73,9 +75,9 @@ pub(crate) struct Reading {
     pub most: bool,
     pub least: bool,
     /// Of what nothing else read.
-    pub rest: BTreeSet<u64>,
+    pub rest: Vec<u64>,
     /// Of the whole.
-    pub grams: BTreeSet<u64>,
+    pub grams: Vec<u64>,
     /// Share of the characters that were read, in [0, 1].
     pub read: f64,
 }
@@ -112,7 +114,9 @@ impl Reading {
         let cues = Cues::of(text);
         let spans = entity_spans(original, normalized, entities, text);
 
-        let masked = |range: &Range<usize>| spans.iter().any(|(r, e)| Kind::of_entity(e.kind).is_none() && r.start < range.end && range.start < r.end);
+        let masked = |range: &Range<usize>| {
+            spans.iter().any(|(r, e)| Kind::of_entity(e.kind).is_none() && r.start < range.end && range.start < r.end)
+        };
         let (found, bare) = quantities(text);
         for hit in index.vocabulary.find(text) {
             // A bed or a number of pieces inside of an amount (1.8米床) is part of it.
@@ -166,7 +170,14 @@ impl Reading {
         for sense in senses {
             match sense {
                 Sense::Product(name) => {
-                    self.products.push(ProductMention { range: range.clone(), name: name.clone(), stance, scenery: false, modifier: false, misspelt });
+                    self.products.push(ProductMention {
+                        range: range.clone(),
+                        name: name.clone(),
+                        stance,
+                        scenery: false,
+                        modifier: false,
+                        misspelt,
+                    });
                 }
                 Sense::Brand(brand) => self.values.push(Mention {
                     range: range.clone(),
@@ -188,7 +199,13 @@ impl Reading {
                     self.values.push(Mention { range: range.clone(), kind: *kind, value, stance: Stance::Neutral, firm: false });
                 }
                 Sense::Size(size) => {
-                    self.values.push(Mention { range: range.clone(), kind: Kind::Size, value: Named::Size(Size::read(size)), stance, firm: true });
+                    self.values.push(Mention {
+                        range: range.clone(),
+                        kind: Kind::Size,
+                        value: Named::Size(Size::read(size)),
+                        stance,
+                        firm: true,
+                    });
                 }
                 // A maker is wanted where its product follows.
                 Sense::Maker(maker) if self.maker.is_none() && stance != Stance::Rejected => self.maker = Some(maker.clone()),
@@ -202,7 +219,12 @@ impl Reading {
         for c in RANGE.captures_iter(text) {
             let Some(range) = c.get(0).map(|m| m.range()) else { continue };
             let (Some(a), Some(b)) = (c["a"].parse::<f64>().ok(), c["b"].parse::<f64>().ok()) else { continue };
-            if a < b && b - a <= 3.0 && (16.0..60.0).contains(&a) && stands_alone(text, range.clone()) && !taken[range.clone()].contains(&true) {
+            if a < b
+                && b - a <= 3.0
+                && (16.0..60.0).contains(&a)
+                && stands_alone(text, range.clone())
+                && !taken[range.clone()].contains(&true)
+            {
                 let stance = cues.stance(text, range.start, range.end);
                 taken[range.clone()].fill(true);
                 self.values.push(Mention { range, kind: Kind::Size, value: Named::Size(Size::Number(a, b)), stance, firm: true });
@@ -211,7 +233,7 @@ impl Reading {
         for c in REGION.captures_iter(text) {
             let (Some(range), Ok(n)) = (c.get(0).map(|m| m.range()), c["n"].parse::<f64>()) else { continue };
             // `give us 9 days` is no size.
-            let pronoun = &c["r"] == "us" && super::resolve::counts_time(&text[range.end..]);
+            let pronoun = &c["r"] == "us" && super::trial::counts_time(&text[range.end..]);
             if pronoun || !stands_alone(text, range.clone()) || taken[range.clone()].contains(&true) {
                 continue;
             }
@@ -231,10 +253,13 @@ impl Reading {
             }
             let letters = m.as_str().trim_end_matches(['码', '号']);
             let (before, after) = (&text[..range.start], &text[range.end..]);
-            let part = before.ends_with(['\'', '’', '&', '.', '-']) || after.starts_with(['\'', '’', '&']) || before.trim_end().ends_with(|c: char| c.is_ascii_digit());
-            let upper = normalized
-                .to_original(range.clone())
-                .is_some_and(|(s, e)| original.chars().skip(s).take(e - s).any(char::is_uppercase) && original.chars().any(char::is_lowercase) | original.chars().any(is_han));
+            let part = before.ends_with(['\'', '’', '&', '.', '-'])
+                || after.starts_with(['\'', '’', '&'])
+                || before.trim_end().ends_with(|c: char| c.is_ascii_digit());
+            let upper = normalized.to_original(range.clone()).is_some_and(|(s, e)| {
+                original.chars().skip(s).take(e - s).any(char::is_uppercase)
+                    && original.chars().any(char::is_lowercase) | original.chars().any(is_han)
+            });
             let beside = before.ends_with(is_han) || after.starts_with(is_han) || m.as_str().ends_with(['码', '号']);
             let said = ["size ", "in ", "in a ", "in an ", "the ", ", "].iter().any(|w| before.ends_with(w));
             if part || !(letters.len() > 1 || upper || beside || said) {
@@ -263,7 +288,14 @@ impl Reading {
             Kind::Spec => return,
             _ if covered > 0 => return,
             Kind::Product => {
-                self.products.push(ProductMention { range: range.clone(), name: Words::shipped().canonical(&term), stance, scenery: false, modifier: false, misspelt: false });
+                self.products.push(ProductMention {
+                    range: range.clone(),
+                    name: Words::shipped().canonical(&term),
+                    stance,
+                    scenery: false,
+                    modifier: false,
+                    misspelt: false,
+                });
                 return;
             }
             Kind::Model => Named::Term { term: term.replace([' ', '-'], ""), rows: vec![], family: None },
@@ -282,21 +314,42 @@ impl Reading {
     }
 
     fn contrasts(&mut self, text: &str, words: &Words, cues: &Cues) {
-        for (group, contrast) in words.contrasts.iter().enumerate() {
-            for (value, names) in contrast.values.iter().enumerate() {
-                let stances = names.iter().filter_map(|name| word_in(text, name).map(|at| cues.stance(text, at, at + name.len())));
-                if let Some(stance) = stances.max() {
-                    self.contrasts.push((group as u8, value as u8, stance));
-                }
-            }
+        let mut said: BTreeMap<(u8, u8), Stance> = BTreeMap::new();
+        for (contrast, value, range) in words.sides_in(text) {
+            let stance = cues.stance(text, range.start, range.end);
+            let best = said.entry((contrast, value)).or_insert(stance);
+            *best = (*best).max(stance);
         }
+        self.contrasts = said.into_iter().map(|((contrast, value), stance)| (contrast, value, stance)).collect();
     }
 
     /// Marks products in passing, and those that only say what the next one is of (床的床笠).
     fn scenery(&mut self) {
         const CUES: [&str; 24] = [
-            "和", "跟", "配", "搭", "像", "比", "染", "onto my", "on my", "in my", "into my", "with my", "under my", "beside my", "next to my", "than my", "like my", "over my", "and my", "my whole",
-            "along with", "together with", "our", "onto the",
+            "和",
+            "跟",
+            "配",
+            "搭",
+            "像",
+            "比",
+            "染",
+            "onto my",
+            "on my",
+            "in my",
+            "into my",
+            "with my",
+            "under my",
+            "beside my",
+            "next to my",
+            "than my",
+            "like my",
+            "over my",
+            "and my",
+            "my whole",
+            "along with",
+            "together with",
+            "our",
+            "onto the",
         ];
         let text = &self.text;
         let starts: Vec<usize> = self.products.iter().map(|p| p.range.start).collect();
@@ -305,9 +358,12 @@ impl Reading {
             let cue = CUES.iter().any(|cue| before.ends_with(cue)) && !before.is_empty();
             let next = starts.iter().any(|&s| s == product.range.end || (after.starts_with('的') && s == product.range.end + "的".len()));
             let in_amount = self.values.iter().any(|m| {
-                matches!(m.value, Named::Amount(q) if q.dimension == super::values::Dimension::Length) && m.range.end <= product.range.start && matches!(&text[m.range.end..product.range.start], "" | "的" | " ")
+                matches!(m.value, Named::Amount(q) if q.dimension == super::values::Dimension::Length)
+                    && m.range.end <= product.range.start
+                    && matches!(&text[m.range.end..product.range.start], "" | "的" | " ")
             }) && text[product.range.clone()].chars().count() == 1
-                || ["床", "bed"].contains(&&text[product.range.clone()]) && before.trim_end_matches(['的', '米', 'm']).ends_with(|c: char| c.is_ascii_digit());
+                || ["床", "bed"].contains(&&text[product.range.clone()])
+                    && before.trim_end_matches(['的', '米', 'm']).ends_with(|c: char| c.is_ascii_digit());
             (product.scenery, product.modifier) = (cue || in_amount, next);
         }
     }

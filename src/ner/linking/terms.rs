@@ -180,14 +180,6 @@ impl Vocabulary {
         &self.senses[hit.term]
     }
 
-    pub(crate) fn term(&self, hit: &Hit) -> &str {
-        &self.terms[hit.term]
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.terms.len()
-    }
-
     /// Terms that stand alone, the longer before what it overlaps; sorted by place.
     pub(crate) fn find(&self, text: &str) -> Vec<Hit> {
         let mut hits: Vec<Hit> = self
@@ -229,14 +221,11 @@ impl Vocabulary {
         }
         for (range, word) in latin_words(text).filter(|(range, word)| word.len() >= 5 && !skip(range)) {
             let first = word.chars().next().unwrap_or_default();
-            let close = (word.len() - 1..=word.len() + 1)
-                .filter_map(|length| self.spelt.get(&(first, length)))
-                .flatten()
-                .find(|&&term| {
-                    let term = self.terms[term as usize].as_str();
-                    // A short word with another letter is another word (still, shell); one with a letter too few is rather a slip.
-                    one_slip(word, term) && (word.len() > 5 || term.len() > word.len()) && !super::catalogue::COMMON.contains(&word)
-                });
+            let close = (word.len() - 1..=word.len() + 1).filter_map(|length| self.spelt.get(&(first, length))).flatten().find(|&&term| {
+                let term = self.terms[term as usize].as_str();
+                // A short word with another letter is another word (still, shell); one with a letter too few is rather a slip.
+                one_slip(word, term) && (word.len() > 5 || term.len() > word.len()) && !super::catalogue::COMMON.contains(&word)
+            });
             out.extend(close.map(|&term| Hit { range, term: term as usize }));
         }
         out
@@ -271,7 +260,15 @@ mod tests {
 
     #[test]
     fn one_slip_is_one_letter_or_two_neighbours() {
-        for (a, b, near) in [("pilow", "pillow", true), ("lumino", "lumio", true), ("kettel", "kettle", true), ("desk", "disk", true), ("lamp", "lump", true), ("shirt", "skirts", false), ("same", "same", false)] {
+        for (a, b, near) in [
+            ("pilow", "pillow", true),
+            ("lumino", "lumio", true),
+            ("kettel", "kettle", true),
+            ("desk", "disk", true),
+            ("lamp", "lump", true),
+            ("shirt", "skirts", false),
+            ("same", "same", false),
+        ] {
             assert_eq!(one_slip(a, b), near, "{a} {b}");
         }
     }

@@ -119,12 +119,16 @@ const COUNTED: &str = "件|支|瓶|袋|盒|包|片|双|对|罐|条|只|卷|把|�
 
 static AREA: LazyLock<Regex> = LazyLock::new(|| {
     let side = |name: &str| {
-        format!(r"(?P<{name}>[0-9]+(?:\.[0-9]+)?|[一二两三四五六七八九]+)(?P<{name}u> ?(?:cm|mm|米|公分|厘米|m(?-u:\b)))?(?P<{name}t>[0-9一二三四五六七八九]{{1,2}})?")
+        format!(
+            r"(?P<{name}>[0-9]+(?:\.[0-9]+)?|[一二两三四五六七八九]+)(?P<{name}u> ?(?:cm|mm|米|公分|厘米|m(?-u:\b)))?(?P<{name}t>[0-9一二三四五六七八九]{{1,2}})?"
+        )
     };
     compiled(&format!(r"{}(?:的)? ?(?:[x*×✕]|乘以?|by) ?{}", side("a"), side("b")))
 });
 static TIMES: LazyLock<Regex> = LazyLock::new(|| {
-    compiled(r"(?P<n>[0-9]{1,3}) ?[x*×] ?(?P<m>[0-9]+(?:\.[0-9]+)?) ?(?P<u>ml|g|kg|l)(?-u:\b)|(?P<m2>[0-9]+(?:\.[0-9]+)?) ?(?P<u2>ml|g|kg|l|克|毫升|升) ?[x*×] ?(?P<n2>[0-9]{1,3})")
+    compiled(
+        r"(?P<n>[0-9]{1,3}) ?[x*×] ?(?P<m>[0-9]+(?:\.[0-9]+)?) ?(?P<u>ml|g|kg|l)(?-u:\b)|(?P<m2>[0-9]+(?:\.[0-9]+)?) ?(?P<u2>ml|g|kg|l|克|毫升|升) ?[x*×] ?(?P<n2>[0-9]{1,3})",
+    )
 });
 static MEASURE: LazyLock<Regex> = LazyLock::new(|| {
     compiled(&format!(
@@ -136,7 +140,8 @@ static COUNT: LazyLock<Regex> = LazyLock::new(|| {
         r"(?P<set>(?:pack|set|box|bag|bundle|case) of )?(?P<n>{NUMBER}|双|单)(?:(?P<to>-|到|~)(?P<n2>[0-9]+))?(?P<gap>(?:个| |-)?(?:large |small |full )?)(?P<u>(?P<han>{COUNTED})|(?P<ren>个?人)|(?P<ceng>层)|(?P<ri>天|日|个?月|周|星期)|(?:(?P<man>persons?|people|man|men|berth|p)|(?P<tier>tiers?|shelf|shelves|levels?|layers?)|(?P<day>days?|months?|weeks?)|(?P<en>packs?|pk|pcs|pc|counts?|ct|pieces?|sheets?|pairs?|bottles?|tubes?|bags?|sachets?|chairs?|pouches|rolls?|wipes|masks|pieces))(?-u:\b))(?P<zhuang>装|一?套|一组|的?那?一?箱|一包的|一袋的| ?装)?(?P<pack>[ -]?(?:pack|set|box))?"
     ))
 });
-static SET_OF: LazyLock<Regex> = LazyLock::new(|| compiled(&format!(r"(?:pack|set|box|bundle|for|of|sleeps|fits) (?:of )?(?P<n>{NUMBER})")));
+static SET_OF: LazyLock<Regex> =
+    LazyLock::new(|| compiled(&format!(r"(?:pack|set|box|bundle|for|of|sleeps|fits) (?:of )?(?P<n>{NUMBER})")));
 /// 二两: the numeral 两 is a weight behind another one.
 static LIANG: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?P<n>[一二三四五六七八九十半]|[0-9]+)两(?P<end>装|的|罐|袋|包|盒|$)"));
 static BARE: LazyLock<Regex> = LazyLock::new(|| compiled(r"[0-9]+(?:\.[0-9]+)?"));
@@ -217,10 +222,21 @@ pub(crate) fn quantities(text: &str) -> (Vec<FoundQuantity>, Vec<(Range<usize>, 
         let read = c.name("n").and_then(|n| number(n.as_str())).filter(|n| n.fract() == 0.0 && *n <= 100.0);
         let persons = ["for", "sleeps", "fits"].iter().any(|w| c[0].starts_with(w));
         let dimension = if persons { Dimension::Persons } else { Dimension::Count };
-        take(whole(&c), read.and_then(|n| Quantity::of(dimension, n)).map(|q| (q, c[0].starts_with("set of") || c[0].starts_with("pack of"))).into_iter().collect(), &mut found);
+        take(
+            whole(&c),
+            read.and_then(|n| Quantity::of(dimension, n))
+                .map(|q| (q, c[0].starts_with("set of") || c[0].starts_with("pack of")))
+                .into_iter()
+                .collect(),
+            &mut found,
+        );
     }
     let free = |r: &Range<usize>| !taken.iter().any(|t| t.start < r.end && r.start < t.end);
-    let bare = BARE.find_iter(text).filter(|m| free(&m.range()) && !cuts_a_word(text, &m.range())).filter_map(|m| Some((m.range(), m.as_str().parse().ok()?))).collect();
+    let bare = BARE
+        .find_iter(text)
+        .filter(|m| free(&m.range()) && !cuts_a_word(text, &m.range()))
+        .filter_map(|m| Some((m.range(), m.as_str().parse().ok()?)))
+        .collect();
     found.sort_by_key(|f| f.range.start);
     (found, bare)
 }
@@ -231,7 +247,8 @@ fn whole(captures: &Captures) -> Range<usize> {
 
 /// Latin letters or digits that go on over the border of a match.
 fn cuts_a_word(text: &str, range: &Range<usize>) -> bool {
-    let joined = |a: Option<char>, b: Option<char>| matches!((a, b), (Some(a), Some(b)) if a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric());
+    let joined =
+        |a: Option<char>, b: Option<char>| matches!((a, b), (Some(a), Some(b)) if a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric());
     let (before, inside, after) = (&text[..range.start], &text[range.clone()], &text[range.end..]);
     // `2x250ml`: the x counts; a decimal point before means a cut number.
     let left = before.chars().next_back();
@@ -256,7 +273,9 @@ fn area(c: &Captures) -> Option<Quantity> {
         let tail = c.name(&format!("{name}t")).map(|t| t.as_str());
         let n = match (unit, tail) {
             (Some("米" | "m"), Some(tail)) => decimals(whole, tail)?,
-            (None, Some(tail)) if c.name(name)?.as_str().chars().all(|c| c.is_ascii_digit()) => format!("{}{tail}", c.name(name)?.as_str()).parse().ok()?,
+            (None, Some(tail)) if c.name(name)?.as_str().chars().all(|c| c.is_ascii_digit()) => {
+                format!("{}{tail}", c.name(name)?.as_str()).parse().ok()?
+            }
             _ => whole,
         };
         let metres = match unit {
@@ -285,7 +304,13 @@ fn decimals(whole: f64, tail: &str) -> Option<f64> {
     if whole.fract() != 0.0 {
         return None;
     }
-    let digits = if tail.starts_with(|c: char| c.is_ascii_digit()) { tail.to_owned() } else if tail == "半" { "5".into() } else { format!("{}", number(tail)?) };
+    let digits = if tail.starts_with(|c: char| c.is_ascii_digit()) {
+        tail.to_owned()
+    } else if tail == "半" {
+        "5".into()
+    } else {
+        format!("{}", number(tail)?)
+    };
     format!("{whole}.{digits}").parse().ok()
 }
 
