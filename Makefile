@@ -32,6 +32,7 @@ train: models ## train the shipped models anew (classifier, tagger, then gate)
 	$(FENZHEN) train ner training/ner.toml
 	cargo build --release --locked --bin fenzhen
 	$(FENZHEN) train gate training/gate.toml
+	$(FENZHEN) train linking training/linking.toml
 
 eval: build ## figures of the shipped classifier, into eval/report, and of the shipped tagger
 	$(FENZHEN) eval intents --out eval/report

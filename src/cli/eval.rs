@@ -109,7 +109,7 @@ impl Eval {
             Suite::Public(public) => return public.run(global),
             Suite::Compare(args) => return args.run(),
             Suite::Speed { file, encoder } => return speed(&file, encoder.then(|| global.start(None)).transpose()?.as_ref()),
-            Suite::Resolve(args) => return args.run(global),
+            Suite::Resolve(args) => return args.run(),
         };
         let classifier = open_classifier(&global.start(None)?, args.artefact.as_deref())?;
         let path = if args.data.is_dir() { args.data.join("test.jsonl") } else { args.data.clone() };

@@ -7,11 +7,9 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
-use super::Global;
 use super::output::{DIM, GREEN, line, paint};
-use super::tagging::tag_as_served;
 use crate::corpus::{ResolveRow, data_hash, read_jsonl, shipped};
-use crate::domain::{CatalogueItem, Entity};
+use crate::domain::CatalogueItem;
 use crate::eval::{ResolveMetrics, ResolveOutcome, scaled};
 use crate::ner::EntityTagger;
 use crate::pipeline::Shelf;
@@ -29,9 +27,6 @@ pub(super) struct Resolve {
     /// The catalogue that the SKUs are of (JSON Lines), instead of the shipped one
     #[arg(long, value_name = "FILE")]
     catalogue: Option<PathBuf>,
-    /// Entities by patterns and catalogue alone, without the tagger: mode fast
-    #[arg(long)]
-    fast: bool,
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
@@ -47,7 +42,7 @@ enum Split {
 }
 
 impl Resolve {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let of_split = match self.split {
             Split::Valid => "datasets/ner/resolve.valid.jsonl",
             Split::Test => "datasets/ner/resolve.test.jsonl",
@@ -62,27 +57,16 @@ impl Resolve {
             return scale(&items, skus, &rows);
         }
         let shelf = Shelf::stock(&items)?;
-        let found: Vec<Vec<Entity>> = if self.fast {
-            rows.iter().map(|row| seen(&shelf, &row.text)).collect()
-        } else {
-            let texts: Vec<String> = rows.iter().map(|row| row.text.clone()).collect();
-            tag_as_served(&shelf, &texts, None, global)?.1
-        };
-        let outcomes: Vec<ResolveOutcome> = rows.into_iter().zip(found).map(|(row, entities)| ask(&shelf, row, &entities)).collect();
+        let outcomes: Vec<ResolveOutcome> = rows.into_iter().map(|row| ask(&shelf, row)).collect();
         let metrics = ResolveMetrics::of(&outcomes);
         line(if self.json { serde_json::to_string_pretty(&metrics)? } else { metrics.show() }.trim_end())?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// What patterns and catalogue see.
-fn seen(shelf: &Shelf, text: &str) -> Vec<Entity> {
-    shelf.tagger.tag(text, &normalize(text))
-}
-
-fn ask(shelf: &Shelf, row: ResolveRow, entities: &[Entity]) -> ResolveOutcome {
+fn ask(shelf: &Shelf, row: ResolveRow) -> ResolveOutcome {
     let clean = normalize(&row.text);
-    let answer = shelf.products.resolve(&row.text, &clean, &shelf.linked_by(&row.text, &clean, entities));
+    let answer = shelf.products.resolve(&row.text, &clean, &shelf.tagger.tag(&row.text, &clean));
     ResolveOutcome {
         row,
         matched: answer.resolution.matched,
@@ -103,7 +87,7 @@ fn scale(items: &[CatalogueItem], skus: usize, rows: &[ResolveRow]) -> anyhow::R
     for _ in 0..ROUNDS {
         for row in rows {
             let begin = Instant::now();
-            std::hint::black_box(ask(&shelf, row.clone(), &seen(&shelf, &row.text)));
+            std::hint::black_box(ask(&shelf, row.clone()));
             took.push(begin.elapsed().as_secs_f64() * 1e3);
         }
     }

@@ -116,7 +116,7 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         return Some("measure both on the same messages: `fenzhen eval intents --data FILE --out DIR`, once for each artefact".into());
     }
     if error.is::<crate::train::RecipeError>() {
-        return Some("the recipes in training/ (intent.toml, ner.toml, gate.toml) show every key".into());
+        return Some("training/intent.toml, ner.toml, linking.toml and gate.toml show every key".into());
     }
     None
 }

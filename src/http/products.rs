@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::extract::{Json, check_text, parse_lang};
 use super::problem::{Code, Problem, ProblemBody};
-use crate::domain::{Item, Mode, Resolution};
+use crate::domain::{Item, Resolution};
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -19,21 +19,18 @@ pub struct ResolveRequest {
     /// `zh`, `en` or `auto`. Both languages are read whatever it says.
     #[schema(example = "auto")]
     pub lang: Option<String>,
-    /// `fast`: entities by patterns and catalogue. `full` and `auto`: by the tagger.
-    pub mode: Option<Mode>,
 }
 
 /// The SKU that a message means; or several that differ in what was not said, with the attribute to ask for; or none, with the nearest
 /// and what differs.
 #[utoipa::path(post, path = "/v1/products/resolve", tag = "triage", request_body = ResolveRequest, responses(
     (status = 200, body = Resolution),
-    (status = 400, body = ProblemBody), (status = 413, body = ProblemBody), (status = 422, body = ProblemBody), (status = 429, body = ProblemBody),
+    (status = 400, body = ProblemBody), (status = 413, body = ProblemBody), (status = 422, body = ProblemBody),
 ))]
 pub async fn resolve(State(service): Shared, Json(request): Json<ResolveRequest>) -> Result<Answer<Resolution>, Problem> {
     check_text(&request.text, service.limits.text_chars)?;
     parse_lang(request.lang.as_deref())?;
-    let mode = request.mode.unwrap_or(service.limits.mode);
-    Ok(Answer(service.pipeline.resolve(&request.text, mode).await?))
+    Ok(Answer(service.pipeline.resolve(&request.text)))
 }
 
 /// A catalogue entry with its relations: variants, what fits it, what it replaces and what replaces it.

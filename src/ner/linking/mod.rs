@@ -2,12 +2,14 @@
 //!
 //! [`Linker::resolve`] reads a message against the catalogue's own vocabulary (`reading`: names, values, measures, and whether the
 //! customer wants, rejects or just got them), finds the entries of the named product, brand or model, or those whose titles are
-//! nearest (`search`), and keeps those that contradict nothing (`resolve`). The answer is one SKU, several that differ only in what
+//! nearest (`candidates`), and keeps those that contradict nothing (`verdict`, `trial`, `resolve`). The answer is one SKU, several that differ only in what
 //! was not said, with the attribute that decides best, or none, with the nearest and what differs. How sure it is comes from a model
 //! that was fitted on held-out messages (`confidence`).
 //!
 //! A linker is built once for a catalogue, immutable, and shared by any number of threads. No message and no catalogue makes it fail.
 
+mod aliases;
+mod candidates;
 mod catalogue;
 mod compare;
 mod confidence;
@@ -16,7 +18,12 @@ mod polarity;
 mod reading;
 mod resolve;
 mod terms;
+#[cfg(test)]
+mod tests;
+mod trial;
 mod values;
+mod verdict;
+mod wants;
 mod words;
 
 pub use confidence::{Evidence, LinkingArtefact, LinkingError, LinkingModel, LinkingScores};

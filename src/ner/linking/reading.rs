@@ -1,6 +1,6 @@
 //! A message read against the vocabulary: what it names, and how it stands to it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -75,9 +75,9 @@ pub(crate) struct Reading {
     pub most: bool,
     pub least: bool,
     /// Of what nothing else read.
-    pub rest: BTreeSet<u64>,
+    pub rest: Vec<u64>,
     /// Of the whole.
-    pub grams: BTreeSet<u64>,
+    pub grams: Vec<u64>,
     /// Share of the characters that were read, in [0, 1].
     pub read: f64,
 }
@@ -233,7 +233,7 @@ impl Reading {
         for c in REGION.captures_iter(text) {
             let (Some(range), Ok(n)) = (c.get(0).map(|m| m.range()), c["n"].parse::<f64>()) else { continue };
             // `give us 9 days` is no size.
-            let pronoun = &c["r"] == "us" && super::resolve::counts_time(&text[range.end..]);
+            let pronoun = &c["r"] == "us" && super::trial::counts_time(&text[range.end..]);
             if pronoun || !stands_alone(text, range.clone()) || taken[range.clone()].contains(&true) {
                 continue;
             }
@@ -314,14 +314,13 @@ impl Reading {
     }
 
     fn contrasts(&mut self, text: &str, words: &Words, cues: &Cues) {
-        for (group, contrast) in words.contrasts.iter().enumerate() {
-            for (value, names) in contrast.values.iter().enumerate() {
-                let stances = names.iter().filter_map(|name| word_in(text, name).map(|at| cues.stance(text, at, at + name.len())));
-                if let Some(stance) = stances.max() {
-                    self.contrasts.push((group as u8, value as u8, stance));
-                }
-            }
+        let mut said: BTreeMap<(u8, u8), Stance> = BTreeMap::new();
+        for (contrast, value, range) in words.sides_in(text) {
+            let stance = cues.stance(text, range.start, range.end);
+            let best = said.entry((contrast, value)).or_insert(stance);
+            *best = (*best).max(stance);
         }
+        self.contrasts = said.into_iter().map(|((contrast, value), stance)| (contrast, value, stance)).collect();
     }
 
     /// Marks products in passing, and those that only say what the next one is of (床的床笠).

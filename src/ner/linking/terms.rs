@@ -180,14 +180,6 @@ impl Vocabulary {
         &self.senses[hit.term]
     }
 
-    pub(crate) fn term(&self, hit: &Hit) -> &str {
-        &self.terms[hit.term]
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.terms.len()
-    }
-
     /// Terms that stand alone, the longer before what it overlaps; sorted by place.
     pub(crate) fn find(&self, text: &str) -> Vec<Hit> {
         let mut hits: Vec<Hit> = self

@@ -1,8 +1,10 @@
 //! What customers call things beyond the names of a catalogue: `words.toml`, read once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use serde::Deserialize;
 
 use super::Kind;
@@ -21,6 +23,7 @@ struct File {
     extreme: Extreme,
     shield: List,
     maker: Names,
+    cues: Cues,
     pinyin: BTreeMap<String, String>,
 }
 
@@ -52,6 +55,26 @@ struct Names {
     names: Vec<String>,
 }
 
+/// Words that say how a customer stands to a name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cues {
+    pub rejected: Vec<String>,
+    pub came: Vec<String>,
+    pub wanted: Vec<String>,
+    pub target: Vec<String>,
+    pub neutral: Vec<String>,
+    pub behind: Vec<String>,
+}
+
+impl Cues {
+    fn clean(self) -> Cues {
+        let [rejected, came, wanted, target, neutral, behind] =
+            [self.rejected, self.came, self.wanted, self.target, self.neutral, self.behind].map(|words| clean(&words));
+        Cues { rejected, came, wanted, target, neutral, behind }
+    }
+}
+
 /// Kinds of things that exclude one another: long and short, men's and women's.
 pub(crate) struct Contrast {
     pub name: String,
@@ -68,6 +91,8 @@ pub(crate) struct Words {
     pub wider: HashMap<String, Vec<String>>,
     pub parts: HashSet<String>,
     pub contrasts: Vec<Contrast>,
+    /// All words of the contrasts, and of which contrast and value each is.
+    sides: (AhoCorasick, Vec<(u8, u8)>),
     /// A value's name to the rows that it stands in.
     rows: HashMap<(Kind, String), Vec<u32>>,
     /// Words that only imply a family.
@@ -77,6 +102,7 @@ pub(crate) struct Words {
     pub least: Vec<String>,
     pub shield: Vec<String>,
     pub makers: Vec<String>,
+    pub cues: Cues,
     pinyin: HashMap<char, String>,
 }
 
@@ -128,13 +154,20 @@ impl Words {
             values: c.values.iter().map(|v| clean(&v.iter().filter(|w| !title_only(w)).cloned().collect::<Vec<_>>())).collect(),
             name: c.name,
         });
+        let contrasts: Vec<Contrast> = contrasts.collect();
+        let sides = contrasts.iter().enumerate().flat_map(|(c, contrast)| {
+            contrast.values.iter().enumerate().flat_map(move |(v, words)| words.iter().map(move |w| (w.as_str(), (c as u8, v as u8))))
+        });
+        let (names, sides): (Vec<&str>, Vec<(u8, u8)>) = sides.unzip();
+        let automaton = AhoCorasick::new(names).unwrap_or_else(|e| panic!("the words of the contrasts: {e}"));
         let implied =
             file.implied.iter().filter_map(|(kind, families)| Some((Kind::of_attribute(kind)?, families))).flat_map(|(kind, families)| {
                 families.iter().flat_map(move |(family, words)| clean(words).into_iter().map(move |w| (kind, w, family.clone())))
             });
         Words {
             implied: implied.collect(),
-            contrasts: contrasts.collect(),
+            sides: (automaton, sides),
+            contrasts,
             wider,
             parts: clean(&file.parts).into_iter().collect(),
             rows,
@@ -143,6 +176,7 @@ impl Words {
             least: clean(&file.extreme.least),
             shield: clean(&file.shield.words),
             makers: clean(&file.maker.names),
+            cues: file.cues.clean(),
             pinyin: file.pinyin.iter().flat_map(|(sound, chars)| chars.chars().map(|c| (c, sound.clone()))).collect(),
             same,
         }
@@ -152,6 +186,13 @@ impl Words {
     pub(crate) fn canonical(&self, name: &str) -> String {
         let one = crate::ner::lexicon::singular(name);
         self.same.get(name).or_else(|| self.same.get(&one)).cloned().unwrap_or(one)
+    }
+
+    /// Sides of contrasts that a normalised text names: contrast, value, place.
+    pub(crate) fn sides_in<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (u8, u8, Range<usize>)> {
+        let (automaton, sides) = &self.sides;
+        let alone = automaton.find_overlapping_iter(text).filter(move |m| crate::ner::stands_alone(text, m.range()));
+        alone.map(move |m| (sides[m.pattern().as_usize()].0, sides[m.pattern().as_usize()].1, m.range()))
     }
 
     pub(crate) fn product_names(&self) -> impl Iterator<Item = &str> {

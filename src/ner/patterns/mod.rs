@@ -23,7 +23,7 @@ use crate::text::{IdentifierKind, Normalized, find_identifiers, is_han};
 pub(super) use date::end_with_time;
 pub(super) use numerals::parse as parse_number;
 pub(super) use size::canonical as canonical_size;
-pub(super) use spec::{canonical as canonical_specs, dimension};
+pub(super) use spec::canonical as canonical_specs;
 
 /// What a text holds, seen in one pass: a rule that needs more is not tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -78,15 +78,6 @@ pub(in crate::ner) fn canonical(raw: &str) -> Vec<String> {
     values
 }
 
-/// The dimension of a canonical value: two values of one dimension are the same thing or exclude each other.
-pub(in crate::ner) fn dimension(value: &str) -> &str {
-    match value.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.') {
-        "mm" => "cm",
-        unit if unit.starts_with('x') => "area",
-        unit => unit,
-    }
-}
-
 fn measure(context: &Context, captures: &Captures) -> Option<Found> {
     let unit = captures.name("u")?;
     let mut range = captures.name("n")?.start()..unit.end();
