@@ -160,6 +160,8 @@ fn the_api_document_names_every_route() {
         "/v1/articles/import",
         "/v1/tickets/index",
         "/v1/catalogue",
+        "/v1/products/resolve",
+        "/v1/products/{sku}",
         "/v1/models",
         "/v1/models/{name}/shadow",
         "/v1/models/{name}/promote",

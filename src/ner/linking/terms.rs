@@ -150,7 +150,8 @@ impl Collector {
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&terms)
             .map_err(|e| NerError::TooManyTerms(e.to_string()))?;
-        let (mut masked, mut spelt): (HashMap<u64, Vec<u32>>, HashMap<(char, usize), Vec<u32>>) = Default::default();
+        let mut masked: HashMap<u64, Vec<u32>> = HashMap::new();
+        let mut spelt: HashMap<(char, usize), Vec<u32>> = HashMap::new();
         for (at, term) in terms.iter().enumerate().filter(|(_, t)| self.fuzzy.contains(*t)) {
             let chars: Vec<char> = term.chars().collect();
             if (3..=8).contains(&chars.len()) && chars.iter().all(|&c| is_han(c)) {

@@ -61,10 +61,10 @@ impl Trial {
     /// Of those that contradict nothing, the ones that say what is named go before those that say nothing of it.
     fn prefer_carriers(&mut self, wants: usize) {
         for want in 0..wants {
-            let best = self.survivors.iter().filter_map(|&i| self.verdicts[i].grades[want]).max();
+            let best = self.survivors.iter().map(|&i| self.verdicts[i].grades[want]).max();
             if let Some(best) = best.filter(|&b| b > Grade::Silent) {
                 let verdicts = &self.verdicts;
-                self.survivors.retain(|&i| verdicts[i].grades[want] == Some(best));
+                self.survivors.retain(|&i| verdicts[i].grades[want] == best);
             }
         }
     }

@@ -15,7 +15,7 @@ use super::wants::Want;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Verdict {
     /// Grade for each want.
-    pub grades: Vec<Option<Grade>>,
+    pub grades: Vec<Grade>,
     pub contradicts: BTreeSet<Kind>,
     pub carried: usize,
 }
@@ -46,28 +46,27 @@ pub(super) fn verdict(
             }
             grade
         });
-        verdict.grades.push(Some(grade));
+        verdict.grades.push(grade);
     }
     // A word of two meanings (原木 is a colour and a material) is meant in the one that fits.
     for at in 0..wants.len() {
-        if verdict.grades[at] != Some(Grade::Contradicts) {
+        if verdict.grades[at] != Grade::Contradicts {
             continue;
         }
         let twin = |m: &Mention| {
-            let other = |(w, g): (&Want, &Option<Grade>)| {
-                w.kind != wants[at].kind && *g > Some(Grade::Silent) && w.any.iter().any(|o| o.range == m.range)
-            };
+            let other =
+                |(w, g): (&Want, &Grade)| w.kind != wants[at].kind && *g > Grade::Silent && w.any.iter().any(|o| o.range == m.range);
             wants.iter().zip(&verdict.grades).any(other)
         };
-        if !wants[at].any.is_empty() && wants[at].any.iter().all(|m| twin(m)) {
-            verdict.grades[at] = Some(Grade::Silent);
+        if !wants[at].any.is_empty() && wants[at].any.iter().all(|&m| twin(m)) {
+            verdict.grades[at] = Grade::Silent;
         }
     }
     for (want, grade) in wants.iter().zip(&verdict.grades) {
-        if *grade == Some(Grade::Contradicts) {
+        if *grade == Grade::Contradicts {
             verdict.contradicts.insert(want.kind);
         }
-        verdict.carried += usize::from(*grade > Some(Grade::Silent));
+        verdict.carried += usize::from(*grade > Grade::Silent);
     }
     contrast(item, reading, &mut verdict);
     verdict
@@ -81,7 +80,7 @@ fn contrast(item: &Item, reading: &Reading, verdict: &mut Verdict) {
         let wanted = said().any(|s| s.0 == own && s.1 != Stance::Rejected && (s.1 == best || s.1 >= Stance::Neutral));
         let rejected = said().any(|s| s.0 == own && s.1 == Stance::Rejected);
         let other = said().any(|s| s.0 != own && s.1 != Stance::Rejected);
-        if rejected && !wanted || other && !wanted {
+        if !wanted && (rejected || other) {
             verdict.contradicts.insert(Kind::Product);
         } else if wanted {
             verdict.carried += 1;
@@ -91,20 +90,20 @@ fn contrast(item: &Item, reading: &Reading, verdict: &mut Verdict) {
 
 /// A plainer name means the thing that bears it: white is not off-white, Air 2 not Air 2 Pro, where the same product has both.
 pub(super) fn demote(pool: &[u32], verdicts: &mut [Verdict], index: &Index, wants: &[Want]) {
-    for want in 0..wants.len() {
-        if !verdicts.iter().any(|v| v.grades[want] == Some(Grade::Wider)) {
+    for (at, want) in wants.iter().enumerate() {
+        if !verdicts.iter().any(|v| v.grades[at] == Grade::Wider) {
             continue;
         }
         let mut best: FxHashMap<u32, Grade> = FxHashMap::default();
         for (&i, v) in pool.iter().zip(verdicts.iter()) {
             let top = best.entry(index.items[i as usize].line).or_insert(Grade::Contradicts);
-            *top = (*top).max(v.grades[want].unwrap_or(Grade::Silent));
+            *top = (*top).max(v.grades[at]);
         }
         for (&i, v) in pool.iter().zip(verdicts.iter_mut()) {
             let top = best[&index.items[i as usize].line];
-            if v.grades[want] == Some(Grade::Wider) && top > Grade::Wider {
-                v.grades[want] = Some(Grade::Contradicts);
-                v.contradicts.insert(wants[want].kind);
+            if v.grades[at] == Grade::Wider && top > Grade::Wider {
+                v.grades[at] = Grade::Contradicts;
+                v.contradicts.insert(want.kind);
                 v.carried = v.carried.saturating_sub(1);
             }
         }
@@ -115,7 +114,7 @@ pub(super) fn demote(pool: &[u32], verdicts: &mut [Verdict], index: &Index, want
 pub(super) fn unmade(reading: &Reading, index: &Index, verdicts: &mut [Verdict], wants: &[Want]) {
     let wide = !reading.products.is_empty() && reading.products.iter().all(|p| !index.by_name.contains_key(&p.name));
     for (at, want) in wants.iter().enumerate().filter(|(_, w)| wide && w.kind == Kind::Material && w.any.iter().any(|m| m.firm)) {
-        if !verdicts.iter().any(|v| v.grades[at] > Some(Grade::Silent)) {
+        if !verdicts.iter().any(|v| v.grades[at] > Grade::Silent) {
             verdicts.iter_mut().for_each(|v| _ = v.contradicts.insert(want.kind));
         }
     }
