@@ -81,10 +81,10 @@ pub fn fixed_rows(original: &str, units: &[Unit], candidates: &[Candidate], toke
             && units.get(first).is_some_and(|u| u.range.start == candidate.range.start)
             && units[last - 1].range.end == candidate.range.end;
         if fits {
-            for at in first..last {
+            for (at, to) in rows.iter_mut().enumerate().take(last).skip(first) {
                 let row = stretch_row(candidate.voice, candidate.kind, Place::of(at, &(first..last)));
                 if seen.insert((at, row)) {
-                    rows[at].push(row);
+                    to.push(row);
                 }
             }
         }
