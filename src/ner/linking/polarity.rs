@@ -61,7 +61,7 @@ impl Cues {
     pub(crate) fn stance(&self, text: &str, at: usize, end: usize) -> Stance {
         let clause = text[..at].rfind([',', ';', '!', '?', '。', '、', '\n', '.']).map_or(0, |p| p + 1);
         let after = text[end..].trim_start();
-        let closes = |rest: &str| rest.chars().next().is_none_or(|c| ",.;!?了啦吧哈 ".contains(c));
+        let closes = |rest: &str| rest.chars().next().is_none_or(|c| ",.;!?了啦吧哈 ".contains(c) || c.is_ascii_digit());
         if Words::shipped().cues.behind.iter().any(|cue| after.strip_prefix(cue.as_str()).is_some_and(closes)) {
             return Stance::Rejected;
         }

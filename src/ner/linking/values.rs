@@ -114,7 +114,7 @@ pub(crate) struct FoundQuantity {
     pub firm: bool,
 }
 
-const NUMBER: &str = r"(?:[0-9]+(?:,[0-9]{3})+|[0-9]+(?:\.[0-9]+)?(?:万|千)?|[零一二两俩仨三四五六七八九十百千万半]+|(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|half an?|single|double|couple)(?-u:\b))";
+const NUMBER: &str = r"(?:[0-9]+(?:,[0-9]{3})+|[0-9]+(?:\.[0-9]+)?(?:万|千)?|[零一二两俩仨三四五六七八九十百千万半]+|(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|half an?|(?:a )?quarter(?: of)?(?: an?)?|(?:an? )?(?:full|whole)|single|double|couple)(?-u:\b))";
 const COUNTED: &str = "件|支|瓶|袋|盒|包|片|双|对|罐|条|只|卷|把|粒|枚|颗|杯|组|桶|提|听|抽|套|本|张|箱|管|根|节|块|张床|个";
 
 static AREA: LazyLock<Regex> = LazyLock::new(|| {
@@ -132,7 +132,7 @@ static TIMES: LazyLock<Regex> = LazyLock::new(|| {
 });
 static MEASURE: LazyLock<Regex> = LazyLock::new(|| {
     compiled(&format!(
-        r"(?P<n>{NUMBER}(?:到|-|~)?)(?P<gap>(?:个| |-)?)(?P<u>毫升|升|毫克|千克|公斤|克|斤|厘米|毫米|公分|米|英寸|寸|匹|瓦|毫安时?|(?:milliamps?|millilit(?:er|re)s?|ml|cl|lit(?:er|re)s?|ltr|l|mg|kilograms?|kilos?|kgs?|kg|g|grams?|gr|oz|lbs?|mah|kw|w|watts?|gb|tb|cm|centimet(?:er|re)s?|mm|m|met(?:er|re)s?|inch(?:es)?|hp|horsepower)(?-u:\b))(?P<t>[0-9一二三四五六七八九半]{{1,2}})?"
+        r"(?P<n>{NUMBER}(?:到|-|~)?)(?P<gap>(?:个| |-)?)(?P<u>毫升|升|毫克|千克|公斤|克|斤|厘米|毫米|公分|米|英寸|寸|匹|瓦|毫安时?|(?:milliamps?|millilit(?:er|re)s?|ml|cl|lit(?:er|re)s?|ltr|l|mg|kilograms?|kilos?|kgs?|kg|g|grams?|gr|oz|lbs?|k ?mah|mah|kw|w|watts?|gb|tb|cm|centimet(?:er|re)s?|mm|m|met(?:er|re)s?|inch(?:es)?|hp|horsepower)(?-u:\b))(?P<t>[0-9一二三四五六七八九半]{{1,2}})?"
     ))
 });
 static COUNT: LazyLock<Regex> = LazyLock::new(|| {
@@ -169,6 +169,8 @@ pub(crate) fn number(text: &str) -> Option<f64> {
         "twenty" => Some(20.0),
         "thirty" => Some(30.0),
         "half a" | "half an" | "半" => Some(0.5),
+        "full" | "whole" | "a full" | "a whole" => Some(1.0),
+        quarter if quarter.split(' ').any(|w| w == "quarter") => Some(0.25),
         _ => None,
     };
     if word.is_some() {
@@ -333,6 +335,7 @@ fn scale(unit: &str, n: f64) -> Option<(Dimension, f64)> {
         "w" | "watt" | "watts" | "瓦" => (Power, n),
         "kw" => (Power, n * 1000.0),
         "mah" | "毫安" | "毫安时" | "milliamp" | "milliamps" => (Charge, n),
+        "kmah" | "k mah" => (Charge, n * 1000.0),
         "hp" | "horsepower" | "匹" => (Horsepower, n),
         "gb" => (Storage, n),
         "tb" => (Storage, n * 1000.0),
@@ -370,6 +373,10 @@ fn count(c: &Captures) -> Option<(Quantity, bool)> {
         return Quantity::of(Dimension::Tiers, n).map(|q| (q, true));
     }
     if c.name("ri").is_some() || c.name("day").is_some() {
+        // 半天 is a manner of speaking.
+        if n < 1.0 {
+            return None;
+        }
         let days = match unit {
             "周" | "星期" | "week" | "weeks" => n * 7.0,
             u if u.contains('月') || u.starts_with("month") => n * 30.0,

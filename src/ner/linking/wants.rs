@@ -10,7 +10,10 @@ use super::catalogue::Index;
 use super::polarity::Stance;
 use super::reading::{Mention, Named, Reading};
 use super::trial::counts_time;
-use super::values::{Dimension, Size};
+use super::values::{Dimension, Quantity, Size};
+
+/// From here on a number without a unit is an amount that is sold: smaller ones are as often something else.
+const PLAIN_AMOUNT: f64 = 1000.0;
 
 /// What is asked of entries under one kind (or one dimension, or one contrast).
 pub(super) struct Want<'a> {
@@ -63,10 +66,14 @@ pub(super) fn mentions_of(group: &Group, reading: &Reading, index: &Index) -> Ve
     }
     let facts: FxHashSet<u32> = group.items.iter().flat_map(|&i| index.items[i as usize].facts.iter().copied()).collect();
     let sizes: Vec<&Size> = facts.iter().filter_map(|&f| index.facts[f as usize].size.as_ref()).collect();
+    let amounts: Vec<Quantity> = facts.iter().flat_map(|&f| index.facts[f as usize].quantities.iter().copied()).collect();
     for (range, n, stance) in reading.bare.iter().filter(|b| !counts_time(&reading.text[b.0.end..])) {
         let size = Size::Number(*n, *n);
         if sizes.iter().any(|s| s.meets(&size, false) == Some(true)) {
             mentions.push(Mention { range: range.clone(), kind: Kind::Size, value: Named::Size(size), stance: *stance, firm: true });
+        } else if let Some(amount) = amounts.iter().find(|q| *n >= PLAIN_AMOUNT && q.low == q.high && q.low as f64 == n * 1000.0) {
+            // `the 20000 power bank`: a large number that one of them carries is its amount.
+            mentions.push(Mention { range: range.clone(), kind: Kind::Spec, value: Named::Amount(*amount), stance: *stance, firm: true });
         }
     }
     mentions
