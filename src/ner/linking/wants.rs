@@ -29,7 +29,9 @@ impl<'a> Want<'a> {
         if mentions.iter().any(|m| m.firm && m.stance > Stance::Came) {
             mentions.retain(|m| m.firm);
         }
-        let (not, said): (Vec<_>, Vec<_>) = mentions.into_iter().partition(|m| m.stance == Stance::Rejected);
+        let (not, mut said): (Vec<_>, Vec<_>) = mentions.into_iter().partition(|m| m.stance == Stance::Rejected);
+        // `wheat please, no, forget wheat`: the last word counts.
+        said.retain(|m| !not.iter().any(|n| n.value == m.value && n.range.start > m.range.start));
         // What was ordered goes before what is only named, and what it shall become before both.
         let best = said.iter().map(|m| m.stance).max();
         Want { kind, any: said.into_iter().filter(|m| Some(m.stance) == best).collect(), not }
