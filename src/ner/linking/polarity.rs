@@ -62,7 +62,12 @@ impl Cues {
         let clause = text[..at].rfind([',', ';', '!', '?', '。', '、', '\n', '.']).map_or(0, |p| p + 1);
         let after = text[end..].trim_start();
         let closes = |rest: &str| rest.chars().next().is_none_or(|c| ",.;!?了啦吧哈 ".contains(c) || c.is_ascii_digit());
-        if Words::shipped().cues.behind.iter().any(|cue| after.strip_prefix(cue.as_str()).is_some_and(|rest| cue.ends_with('了') || closes(rest))) {
+        if Words::shipped()
+            .cues
+            .behind
+            .iter()
+            .any(|cue| after.strip_prefix(cue.as_str()).is_some_and(|rest| cue.ends_with('了') || closes(rest)))
+        {
             return Stance::Rejected;
         }
         let Some(&(cue_end, cue_start, stance)) = self.found.iter().rev().find(|c| c.0 <= at && c.1 >= clause) else {
