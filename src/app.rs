@@ -167,15 +167,28 @@ pub fn open_registry(config: &Config) -> anyhow::Result<Registry> {
 /// # Errors
 /// A folder that holds none, a version that is not there or cannot be read.
 pub fn open_classifier(config: &Config, place: Option<&str>) -> anyhow::Result<Cascade> {
-    let (name, version) = match place.map(|p| p.split_once('@').filter(|_| !Path::new(p).exists()).ok_or(p)) {
-        Some(Err(folder)) => return Ok(Cascade::load(Path::new(folder))?),
-        Some(Ok(reference)) => reference,
-        None => (SHIPPED_NAME, CHAMPION),
-    };
-    match open_registry(config)?.resolve(name, version)? {
-        Some(artefact) => Ok(Cascade::load(&artefact.path)?.named(artefact.to_string())),
-        None => Ok(config.classifier.artefact.as_deref().map_or_else(Cascade::shipped, Cascade::load)?),
+    match find_model(config, place, SHIPPED_NAME)? {
+        Found::Folder(dir) => Ok(Cascade::load(dir)?),
+        Found::Registered(artefact) => Ok(Cascade::load(&artefact.path)?.named(artefact.to_string())),
+        Found::Shipped => Ok(config.classifier.artefact.as_deref().map_or_else(Cascade::shipped, Cascade::load)?),
     }
+}
+
+/// Where a model that somebody names lies.
+enum Found<'a> {
+    Folder(&'a Path),
+    Registered(Artefact),
+    Shipped,
+}
+
+/// `place` is a folder or a registered version (`intent@4`); without it the champion of `name` is meant.
+fn find_model<'a>(config: &Config, place: Option<&'a str>, name: &str) -> anyhow::Result<Found<'a>> {
+    let (name, version) = match place.map(|p| p.split_once('@').filter(|_| !Path::new(p).exists()).ok_or(p)) {
+        Some(Err(folder)) => return Ok(Found::Folder(Path::new(folder))),
+        Some(Ok(reference)) => reference,
+        None => (name, CHAMPION),
+    };
+    Ok(open_registry(config)?.resolve(name, version)?.map_or(Found::Shipped, Found::Registered))
 }
 
 /// Whether a version of the registry can be served, whichever kind it is of.
@@ -207,14 +220,10 @@ pub fn load_tagger(artefact: Option<&Artefact>, arithmetic: Arithmetic) -> Resul
 /// # Errors
 /// A folder that holds none, a version that is not there or cannot be read.
 pub fn open_tagger(config: &Config, place: Option<&str>) -> anyhow::Result<TaggerModel> {
-    let (name, version) = match place.map(|p| p.split_once('@').filter(|_| !Path::new(p).exists()).ok_or(p)) {
-        Some(Err(folder)) => return Ok(TaggerModel::load(Path::new(folder))?),
-        Some(Ok(reference)) => reference,
-        None => (tagger::SHIPPED_NAME, CHAMPION),
-    };
-    match open_registry(config)?.resolve(name, version)? {
-        Some(artefact) => Ok(TaggerModel::load(&artefact.path)?.named(artefact.to_string())),
-        None => Ok(TaggerModel::shipped()?),
+    match find_model(config, place, tagger::SHIPPED_NAME)? {
+        Found::Folder(dir) => Ok(TaggerModel::load(dir)?),
+        Found::Registered(artefact) => Ok(TaggerModel::load(&artefact.path)?.named(artefact.to_string())),
+        Found::Shipped => Ok(TaggerModel::shipped()?),
     }
 }
 

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 
-use super::output::{DIM, GREEN, line, paint};
+use super::output::{DIM, line, paint};
+use super::train::put_down;
 use crate::corpus::{ResolveRow, data_hash, read_jsonl, shipped};
 use crate::domain::CatalogueItem;
 use crate::eval::{ResolveMetrics, ResolveOutcome, scaled};
@@ -118,13 +118,5 @@ pub(super) fn train(recipe: &LinkingRecipe, base: &Path, out: &Path) -> anyhow::
     anstream::eprintln!("{}", paint(DIM, format!("{} messages, three times each", sets[0].len())));
     let shelf = Shelf::stock(&items)?;
     let artefact = train_linking(recipe, &items, &shelf.tagger, [&sets[0], &sets[1]], hash)?;
-    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-    let card = linking_card(&artefact);
-    let json = serde_json::to_string_pretty(&artefact)? + "\n";
-    for (name, text) in [("README.md", &card), ("linking.json", &json)] {
-        let (path, fresh) = (out.join(name), out.join(format!("{name}.new")));
-        std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &path)).with_context(|| path.display().to_string())?;
-    }
-    line(card.trim_end())?;
-    line(&format!("{} linking in {}", paint(GREEN, "✓"), out.display()))
+    put_down(out, "linking", &artefact, &linking_card(&artefact))
 }

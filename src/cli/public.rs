@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Global;
 use super::output::{DIM, line, paint};
-use super::tagging::{note, suite_recipe};
+use super::tagging::suite_recipe;
 use super::train::Teller;
 use crate::app::open_training_encoder;
 use crate::classify::{Cascade, Scores};
@@ -181,7 +181,7 @@ impl Public {
         if recipe.encoder.kind != TaggerEncoderKind::None && encoder.is_none() {
             *encoder = Some(open_training_encoder(&global.start(None)?)?);
         }
-        note(&format!("{}: {} training rows, {} types", set.name, corpus.train.len(), recipe.types.len()));
+        anstream::eprintln!("{}: {} training rows, {} types", set.name, corpus.train.len(), recipe.types.len());
         let begin = Instant::now();
         let workplace = Workplace::open(&self.out.join(&set.name), run.clone())?;
         let teller = Teller::start();

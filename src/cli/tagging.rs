@@ -8,16 +8,17 @@ use anyhow::Context;
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt};
 
-use super::output::{DIM, GREEN, STRONG, bar, line, paint};
+use super::output::{GREEN, STRONG, bar, line, paint};
 use super::train::{Recipe, Teller};
 use super::{Global, runtime};
 use crate::app::{arithmetic, open_encoder, open_tagger, open_training_encoder};
+use crate::config::Config;
 use crate::corpus::{read_jsonl, read_tagged, shipped};
 use crate::domain::{CatalogueItem, Entity};
 use crate::embed::{Role, SentenceEncoder, Wanted};
 use crate::eval::SpanReport;
-use crate::ner::EntityTagger;
 use crate::ner::learned::SpanScores;
+use crate::ner::{EntityTagger, TaggerModel};
 use crate::pipeline::{Shelf, Tagger};
 use crate::text::normalize;
 use crate::train::{TaggerCorpus, TaggerEncoderKind, TaggerRecipe, Workplace, read_recipe, tagger_card, train_tagger};
@@ -86,12 +87,14 @@ impl EvalNer {
         anyhow::ensure!(!rows.is_empty(), "{} holds no row", path.display());
         let shelf = stock(self.catalogue.as_deref())?;
         let texts: Vec<String> = rows.iter().map(|row| row.text.clone()).collect();
+        let config = global.start(None)?;
+        let model = open_tagger(&config, self.artefact.as_deref())?;
+        let types = model.meta().types.clone();
         let (version, found) = if self.fast {
             (shelf.tagger.version().to_owned(), texts.iter().map(|text| shelf.tagger.tag(text, &normalize(text))).collect())
         } else {
-            tag_as_served(&shelf, &texts, self.artefact.as_deref(), global)?
+            tag_as_served(&shelf, &texts, model, config)?
         };
-        let types = open_tagger(&global.start(None)?, self.artefact.as_deref())?.meta().types.clone();
         let report = SpanReport::of(&version, &path.display().to_string(), &types, &rows, &found);
         let text = if self.json { serde_json::to_string_pretty(&report)? } else { report.markdown(self.errors) };
         line(text.trim_end())?;
@@ -108,17 +111,16 @@ pub(super) fn stock(catalogue: Option<&Path>) -> anyhow::Result<Shelf> {
     Ok(Shelf::stock(&items)?)
 }
 
-/// What a tagger (as of [`open_tagger`]) sees in each text, as it serves; and its version.
+/// What a tagger sees in each text, as it serves; and its version.
 pub(super) fn tag_as_served(
     shelf: &Shelf,
     texts: &[String],
-    artefact: Option<&str>,
-    global: &Global,
+    model: TaggerModel,
+    mut config: Config,
 ) -> anyhow::Result<(String, Vec<Vec<Entity>>)> {
-    let mut config = global.start(None)?;
     // No customer waits here, and the machine may be busy.
     config.encoder.timeout_ms = config.encoder.timeout_ms.max(600_000);
-    let tagger = Tagger::new(open_tagger(&config, artefact)?, arithmetic(config.encoder.arithmetic)).map_err(anyhow::Error::msg)?;
+    let tagger = Tagger::new(model, arithmetic(config.encoder.arithmetic)).map_err(anyhow::Error::msg)?;
     let encoder = open_encoder(&config)?;
     let progress = bar(texts.len() as u64, "tag");
     let found = runtime()?.block_on(async {
@@ -157,8 +159,4 @@ pub(super) fn suite_recipe(
     let recipe: TaggerRecipe = crate::train::recipe_of(table, suite, settings)?;
     recipe.check()?;
     Ok(recipe)
-}
-
-pub(super) fn note(text: &str) {
-    anstream::eprintln!("{}", paint(DIM, text));
 }

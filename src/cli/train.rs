@@ -233,15 +233,19 @@ fn gate(args: &Recipe, config: &Config) -> anyhow::Result<()> {
     let artefact =
         train_gate(&recipe, [&article_examples[0], &article_examples[1]], [&ticket_examples[0], &ticket_examples[1]], &encoder, hash)?;
     let out = args.out(&recipe.out);
-    std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
-    let card = gate_card(&artefact);
-    let json = serde_json::to_string_pretty(&artefact)? + "\n";
-    for (name, text) in [("README.md", &card), ("gate.json", &json)] {
-        let (path, fresh) = (out.join(name), out.join(format!("{name}.new")));
+    put_down(&out, "gate", &artefact, &gate_card(&artefact))
+}
+
+/// Writes an artefact of one JSON file with its card, each whole or not at all, and shows the card.
+pub(super) fn put_down(out: &Path, name: &str, artefact: &impl serde::Serialize, card: &str) -> anyhow::Result<()> {
+    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    let json = serde_json::to_string_pretty(artefact)? + "\n";
+    for (file, text) in [("README.md", card), (&format!("{name}.json"), &json)] {
+        let (path, fresh) = (out.join(file), out.join(format!("{file}.new")));
         std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &path)).with_context(|| path.display().to_string())?;
     }
     line(card.trim_end())?;
-    line(&format!("{} gate in {}", paint(GREEN, "✓"), out.display()))
+    line(&format!("{} {name} in {}", paint(GREEN, "✓"), out.display()))
 }
 
 /// Candidates of the queries of validation and test.

@@ -150,6 +150,11 @@ impl EntityType {
         EntityType::Date,
     ];
 
+    /// The type with this name on the wire.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

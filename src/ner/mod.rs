@@ -69,6 +69,16 @@ impl GazetteerTagger {
 
     /// Every stretch that a pattern, the catalogue or the lexicon sees, overlapping ones too.
     pub fn candidates(&self, original: &str, normalized: &Normalized) -> Vec<Candidate> {
+        Self::as_candidates(self.spans(original, normalized))
+    }
+
+    /// What [`Self::candidates`] and [`EntityTagger::tag`] answer, for one search.
+    pub fn read(&self, original: &str, normalized: &Normalized) -> (Vec<Candidate>, Vec<Entity>) {
+        let spans = self.spans(original, normalized);
+        (Self::as_candidates(spans.clone()), merge(original, normalized, spans))
+    }
+
+    fn as_candidates(spans: Vec<Span>) -> Vec<Candidate> {
         let candidate = |span: Span| Candidate {
             range: span.range,
             kind: span.kind,
@@ -79,7 +89,7 @@ impl GazetteerTagger {
             },
             value: span.value,
         };
-        self.spans(original, normalized).into_iter().map(candidate).collect()
+        spans.into_iter().map(candidate).collect()
     }
 
     fn spans(&self, original: &str, normalized: &Normalized) -> Vec<Span> {

@@ -13,8 +13,8 @@ use crate::models::registry::{Aliases, CHALLENGER, CHAMPION};
 use crate::models::{Artefact, Registry, RegistryError};
 use crate::telemetry::Metric;
 
-/// Makes a classifier of a version's files, or of what the program serves without a registry.
-pub type Loader = Box<dyn Fn(Option<&Artefact>) -> Result<Arc<IntentModel>, String> + Send + Sync>;
+/// Makes a model of a version's files, or of what the program serves without a registry.
+pub type Loader<M> = Box<dyn Fn(Option<&Artefact>) -> Result<Arc<M>, String> + Send + Sync>;
 
 /// How often the aliases are looked at.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
@@ -62,7 +62,7 @@ impl FollowError {
 pub struct Follower {
     registry: Registry,
     name: String,
-    load: Loader,
+    load: Loader<IntentModel>,
     lineup: Arc<Lineup>,
     held: Mutex<Held>,
 }
@@ -84,7 +84,7 @@ impl Follower {
     ///
     /// # Errors
     /// The champion cannot be loaded. A challenger that cannot is logged, and nobody sits in its place.
-    pub fn open(registry: Registry, name: &str, load: Loader) -> Result<Self, FollowError> {
+    pub fn open(registry: Registry, name: &str, load: Loader<IntentModel>) -> Result<Self, FollowError> {
         let seen = registry.aliases(name)?;
         let version = seen.champion();
         let champion = fetch(&registry, name, &load, version, CHAMPION)?;
@@ -243,8 +243,14 @@ impl Follower {
     }
 }
 
-/// The classifier of a version.
-fn fetch(registry: &Registry, name: &str, load: &Loader, version: Version, alias: &'static str) -> Result<Arc<IntentModel>, FollowError> {
+/// The model of a version.
+pub(super) fn fetch<M>(
+    registry: &Registry,
+    name: &str,
+    load: &Loader<M>,
+    version: Version,
+    alias: &'static str,
+) -> Result<Arc<M>, FollowError> {
     let artefact = match version {
         // Whatever the program has without a registry, whether the registry knows its card or not.
         Version::Shipped => None,

@@ -19,7 +19,7 @@ pub use intents::{IntentModel, ReadText};
 pub use knowledge::{IndexProgress, Knowledge, KnowledgeError, Synced};
 pub use lineup::{Lineup, Seats};
 pub use shadow::Shadow;
-pub use tagger::{Tagger, TaggerFollower, TaggerLoader};
+pub use tagger::{Tagger, TaggerFollower};
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::follow::{FollowError, PERIOD};
+use super::follow::{FollowError, Loader, PERIOD, fetch};
 use super::{Pipeline, PipelineError, Shelf, language};
-use crate::domain::{Entity, Lang, Mode, Moved, Resolution, Version};
+use crate::domain::{Entity, Lang, Mode, Moved, Resolution};
 use crate::embed::{Arithmetic, Branch, EncodeError, Role, TokenStates, Wanted};
+use crate::models::Registry;
 use crate::models::registry::{Aliases, CHAMPION};
-use crate::models::{Artefact, Registry};
 use crate::ner::learned::Tokens;
 use crate::ner::{EntityTagger, TaggerModel};
 use crate::telemetry::Metric;
@@ -52,14 +52,11 @@ impl Tagger {
     }
 }
 
-/// Makes a tagger of a version's files, or the shipped one.
-pub type TaggerLoader = Box<dyn Fn(Option<&Artefact>) -> Result<Arc<Tagger>, String> + Send + Sync>;
-
 /// Follows one model's aliases; the only one that changes who tags.
 pub struct TaggerFollower {
     registry: Registry,
     name: String,
-    load: TaggerLoader,
+    load: Loader<Tagger>,
     seat: Arc<ArcSwap<Tagger>>,
     /// What was followed last, whether it could be loaded or not, and the last error, so that each is told once.
     held: Mutex<(Aliases, String)>,
@@ -70,9 +67,9 @@ impl TaggerFollower {
     ///
     /// # Errors
     /// When it cannot be loaded.
-    pub fn open(registry: Registry, name: &str, load: TaggerLoader) -> Result<Self, FollowError> {
+    pub fn open(registry: Registry, name: &str, load: Loader<Tagger>) -> Result<Self, FollowError> {
         let seen = registry.aliases(name)?;
-        let seat = Arc::new(ArcSwap::new(fetch(&registry, name, &load, seen.champion())?));
+        let seat = Arc::new(ArcSwap::new(fetch(&registry, name, &load, seen.champion(), CHAMPION)?));
         Ok(TaggerFollower { registry, name: name.to_owned(), load, seat, held: Mutex::new((seen, String::new())) })
     }
 
@@ -99,7 +96,7 @@ impl TaggerFollower {
         let (before, now) = (held.0.champion(), aliases.champion());
         held.0 = aliases;
         if before != now {
-            self.seat.store(fetch(&self.registry, &self.name, &self.load, now)?);
+            self.seat.store(fetch(&self.registry, &self.name, &self.load, now, CHAMPION)?);
             tracing::info!(tagger = self.seat.load().version(), "the tagger is");
             Metric::ModelSwaps.count(&[("outcome", "taken".into())]);
         }
@@ -146,14 +143,6 @@ impl TaggerFollower {
         }
         held.1 = told;
     }
-}
-
-fn fetch(registry: &Registry, name: &str, load: &TaggerLoader, version: Version) -> Result<Arc<Tagger>, FollowError> {
-    let artefact = match version {
-        Version::Shipped => None,
-        Version::Number(n) => registry.resolve(name, &n.to_string())?,
-    };
-    load(artefact.as_ref()).map_err(|why| FollowError::Load { model: format!("{name}@{version}"), alias: CHAMPION, why })
 }
 
 impl Pipeline {

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::super::Global;
 use super::super::output::{CYAN, DIM, GREEN, RED, STRONG, line, paint};
 use super::super::tagging::{stock, tag_as_served};
+use crate::app::open_tagger;
 use crate::corpus::{ANNOTATE_HELP, Beside, Command, TaggedRow, TaggedSpan, product_types, read_tagged};
 use crate::domain::{Entity, Lang};
 use crate::ner::EntityTagger;
@@ -76,7 +77,9 @@ impl Annotate {
         let found: Vec<Vec<Entity>> = if self.fast {
             open.iter().map(|text| shelf.tagger.tag(text, &normalize(text))).collect()
         } else {
-            tag_as_served(&shelf, &open, self.artefact.as_deref(), global)?.1
+            let config = global.start(None)?;
+            let model = open_tagger(&config, self.artefact.as_deref())?;
+            tag_as_served(&shelf, &open, model, config)?.1
         };
         for ((row, _), found) in rows.iter_mut().filter(|r| r.1).zip(found) {
             let span = |e: Entity| TaggedSpan { start: e.start, end: e.end, kind: e.kind.as_str().to_owned(), text: e.text };

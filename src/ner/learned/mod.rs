@@ -26,7 +26,7 @@ use self::features::{Vocabulary, fixed_rows};
 use self::network::Network;
 use self::tags::{Span, spans_of};
 use self::units::{Unit, tokens_of};
-use super::{Candidate, EntityTagger, GazetteerTagger, Lexicon};
+use super::{Candidate, GazetteerTagger, Lexicon};
 use crate::domain::{Entity, EntityType};
 use crate::text::Normalized;
 
@@ -56,6 +56,8 @@ pub struct TaggerModel {
     vocabulary: Vocabulary,
     network: Network,
     crf: Crf,
+    /// [`Self::crf`] divided by the temperature.
+    tempered: Crf,
     branch: Option<Arc<[u8]>>,
     /// The types as entities have them; `None` for one that this program does not know.
     kinds: Vec<Option<EntityType>>,
@@ -65,9 +67,10 @@ pub struct TaggerModel {
 impl TaggerModel {
     /// Of its parts: how training makes one.
     pub fn new(meta: Meta, vocabulary: Vocabulary, network: Network, crf: Crf, branch: Option<Arc<[u8]>>) -> Self {
-        let kinds = meta.types.iter().map(|name| EntityType::ALL.into_iter().find(|k| k.as_str() == name)).collect();
+        let kinds = meta.types.iter().map(|name| EntityType::named(name)).collect();
         let version = format!("{}@shipped", meta.name);
-        TaggerModel { meta, vocabulary, network, crf, branch, kinds, version }
+        let tempered = tempered(&crf, meta.temperature);
+        TaggerModel { meta, vocabulary, network, crf, tempered, branch, kinds, version }
     }
 
     /// Under another version.
@@ -83,7 +86,7 @@ impl TaggerModel {
     /// With other scores on its card, or another temperature.
     #[must_use]
     pub fn with_meta(self, meta: Meta) -> Self {
-        TaggerModel { meta, ..self }
+        TaggerModel { tempered: tempered(&self.crf, meta.temperature), meta, ..self }
     }
 
     /// Name and version, as in `models.ner` of an answer.
@@ -129,9 +132,8 @@ impl TaggerModel {
             return Vec::new();
         }
         let scores = divided(&self.scores(original, normalized, units, candidates, tokens), self.meta.temperature);
-        let tempered = tempered(&self.crf, self.meta.temperature);
-        let spans = spans_of(&tempered.best(&scores));
-        let probabilities = tempered.probabilities(&scores, &spans);
+        let spans = spans_of(&self.tempered.best(&scores));
+        let probabilities = self.tempered.probabilities(&scores, &spans);
         spans.into_iter().zip(probabilities).map(|(Span { units, kind }, probability)| ScoredSpan { units, kind, probability }).collect()
     }
 
@@ -147,9 +149,8 @@ impl TaggerModel {
         tokens: Tokens<'_>,
     ) -> Vec<Entity> {
         let units = units::units(normalized);
-        let candidates = gazetteer.candidates(original, normalized);
+        let (candidates, mut entities) = gazetteer.read(original, normalized);
         // What has a form of its own (dates, amounts, numbers of orders) is the patterns' to say.
-        let mut entities = gazetteer.tag(original, normalized);
         entities.retain(|e| !self.kinds.contains(&Some(e.kind)));
         let borders: Vec<usize> = original.char_indices().map(|(at, _)| at).chain([original.len()]).collect();
         for span in self.spans(original, normalized, &units, &candidates, tokens) {

@@ -1,6 +1,6 @@
 //! From a unit's token states and features to a score a tag: the forward pass of what `train::ner` learns.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use crate::numeric::gelu;
 
@@ -59,12 +59,12 @@ impl Network {
         activate(&mut x, &self.norm);
         for layer in &self.layers {
             let mut y = with_neighbours(&x.view()).dot(&layer.weight);
-            y += &Array1::from(layer.bias.clone());
+            y += &ArrayView1::from(&layer.bias);
             activate(&mut y, &layer.norm);
             x += &y;
         }
         let mut scores = x.dot(&self.out);
-        scores += &Array1::from(self.out_bias.clone());
+        scores += &ArrayView1::from(&self.out_bias);
         scores.into_raw_vec_and_offset().0
     }
 }

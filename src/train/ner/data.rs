@@ -166,9 +166,8 @@ pub type Name = (EntityType, String);
 
 /// The distinct names that rows mark, in the order of the alphabet.
 pub fn names<'a>(rows: impl Iterator<Item = &'a TaggerRow>) -> Vec<Name> {
-    let kind = |name: &str| EntityType::ALL.into_iter().find(|k| k.as_str() == name);
     let names: BTreeSet<(&str, &str)> = rows.flat_map(|r| r.row.entities.iter().map(|e| (e.kind.as_str(), e.text.as_str()))).collect();
-    names.into_iter().filter_map(|(k, text)| Some((kind(k)?, text.to_owned()))).collect()
+    names.into_iter().filter_map(|(k, text)| Some((EntityType::named(k)?, text.to_owned()))).collect()
 }
 
 /// A catalogue in which a share of the names stands, picked by the seed.
