@@ -39,6 +39,8 @@ pub(super) fn pools(reading: &Reading, index: &Index) -> Pools {
         sold.retain(|(p, _)| !p.misspelt);
     }
     let exact = sold.iter().any(|(p, _)| !p.misspelt);
+    // Only named in passing, so that something else is meant, which nobody here knows.
+    let passing = sold.iter().all(|(p, _)| p.passing);
     // The head first: what stands before it either narrows it or only describes it.
     sold.sort_by_key(|(p, _)| p.modifier);
     let mut groups: Vec<Group> = Vec::new();
@@ -64,7 +66,7 @@ pub(super) fn pools(reading: &Reading, index: &Index) -> Pools {
         }
     }
     if !groups.is_empty() {
-        return Pools { groups, sold: reading.maker.is_none(), exact };
+        return Pools { groups, sold: reading.maker.is_none() && !passing, exact };
     }
     let parts = &Words::shipped().parts;
     let unsold = meant.iter().any(|p| !p.scenery && !p.misspelt && !parts.contains(&p.name)) || reading.maker.is_some();
@@ -95,6 +97,10 @@ fn by_values(index: &Index, wants: &[Want]) -> Option<Vec<u32>> {
         let mut items: Vec<u32> = (0..index.facts.len()).filter(says).flat_map(|at| index.by_fact[at].iter().copied()).collect();
         items.sort_unstable();
         items.dedup();
+        // Who names a model means it, and not what fits it.
+        if items.iter().any(|&i| !index.items[i as usize].accessory) {
+            items.retain(|&i| !index.items[i as usize].accessory);
+        }
         items
     };
     for kind in [Kind::Model, Kind::Flavor, Kind::Material, Kind::Brand] {

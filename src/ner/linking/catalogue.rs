@@ -42,6 +42,8 @@ pub(crate) struct Item {
     pub quantities: Box<[Quantity]>,
     /// Value of each contrast that its titles name.
     pub contrasts: Box<[(u8, u8)]>,
+    /// Whether its model is that of something else, which it fits: ear tips for Air 2 Pro.
+    pub accessory: bool,
 }
 
 /// A catalogue under search. Immutable.
@@ -114,6 +116,7 @@ struct Told {
     products: Vec<String>,
     quantities: Vec<Quantity>,
     contrasts: Box<[(u8, u8)]>,
+    accessory: bool,
     grams: Vec<u64>,
 }
 
@@ -137,6 +140,7 @@ impl Told {
             products,
             quantities: titles.iter().flat_map(|t| measured(t)).collect(),
             contrasts: contrasts(&titles, words),
+            accessory: is_accessory(item, &titles),
             grams,
             titles,
         }
@@ -193,6 +197,13 @@ impl Facts<'_> {
 /// Amounts of a catalogue's text; `高枕` has none, and of `2-4人` all are meant.
 fn measured(text: &str) -> Vec<Quantity> {
     quantities(text).0.into_iter().map(|f| f.quantity).collect()
+}
+
+/// Whether a title says of its model that this is what the item is for.
+fn is_accessory(item: &CatalogueItem, [title, title_en]: &[String; 2]) -> bool {
+    let Some(model) = item.attributes.get("model").map(|m| normalize(m).text).filter(|m| !m.is_empty()) else { return false };
+    let behind = |at: usize| title[at + model.len()..].trim_start().starts_with(['适', '专']);
+    title.match_indices(&model).any(|m| behind(m.0)) || title_en.contains(&format!(" for {model}"))
 }
 
 /// Items whose titles are read at once.
@@ -261,6 +272,7 @@ impl Index {
                     line,
                     quantities: not_held(told.quantities, &of_item, &facts.facts),
                     contrasts: told.contrasts,
+                    accessory: told.accessory,
                     facts: of_item.into(),
                 });
             }

@@ -53,6 +53,8 @@ pub(crate) struct ProductMention {
     pub stance: Stance,
     /// In passing: `onto my sofa`, `和袜子一起`.
     pub scenery: bool,
+    /// Surely so: where nothing else is named, something else is meant.
+    pub passing: bool,
     /// Right before another one, which it may only describe: 床的床笠, 龙井礼盒.
     pub modifier: bool,
     pub misspelt: bool,
@@ -175,6 +177,7 @@ impl Reading {
                         name: name.clone(),
                         stance,
                         scenery: false,
+                        passing: false,
                         modifier: false,
                         misspelt,
                     });
@@ -293,6 +296,7 @@ impl Reading {
                     name: Words::shipped().canonical(&term),
                     stance,
                     scenery: false,
+                    passing: false,
                     modifier: false,
                     misspelt: false,
                 });
@@ -325,7 +329,7 @@ impl Reading {
 
     /// Marks products in passing, and those that only say what the next one is of (床的床笠).
     fn scenery(&mut self) {
-        const CUES: [&str; 24] = [
+        const CUES: [&str; 29] = [
             "和",
             "跟",
             "配",
@@ -338,6 +342,13 @@ impl Reading {
             "in my",
             "into my",
             "with my",
+            "with my new",
+            "w/ my",
+            "w/ my new",
+            "on top of",
+            "on top of a",
+            "on top of my",
+            "on top of the",
             "under my",
             "beside my",
             "next to my",
@@ -345,17 +356,18 @@ impl Reading {
             "like my",
             "over my",
             "and my",
-            "my whole",
             "along with",
             "together with",
-            "our",
             "onto the",
         ];
+        // What a household has, which is as often what the message is about.
+        const WEAK: [&str; 2] = ["our", "my whole"];
         let text = &self.text;
         let starts: Vec<usize> = self.products.iter().map(|p| p.range.start).collect();
         for product in &mut self.products {
             let (before, after) = (text[..product.range.start].trim_end(), &text[product.range.end..]);
-            let cue = CUES.iter().any(|cue| before.ends_with(cue)) && !before.is_empty();
+            let ends = |cue: &&str| before.strip_suffix(*cue).is_some_and(|b| cue.contains(is_han) || !b.ends_with(char::is_alphanumeric));
+            let (strong, weak) = (CUES.iter().any(ends), WEAK.iter().any(ends));
             let next = starts.iter().any(|&s| s == product.range.end || (after.starts_with('的') && s == product.range.end + "的".len()));
             let in_amount = self.values.iter().any(|m| {
                 matches!(m.value, Named::Amount(q) if q.dimension == super::values::Dimension::Length)
@@ -364,7 +376,7 @@ impl Reading {
             }) && text[product.range.clone()].chars().count() == 1
                 || ["床", "bed"].contains(&&text[product.range.clone()])
                     && before.trim_end_matches(['的', '米', 'm']).ends_with(|c: char| c.is_ascii_digit());
-            (product.scenery, product.modifier) = (cue || in_amount, next);
+            (product.scenery, product.modifier, product.passing) = (strong || weak || in_amount, next, strong);
         }
     }
 }
