@@ -6,10 +6,11 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::lexicon::{Lexicon, Sense, plural, singular};
+use super::near::NearNames;
 use super::patterns::{canonical_size, canonical_specs, end_with_time};
-use super::{NerError, Source, Span, stands_alone};
+use super::{Candidate, NerError, Source, Span, stands_alone};
 use crate::domain::{CatalogueItem, EntityType};
-use crate::text::{is_han, normalize};
+use crate::text::{Normalized, is_han, normalize};
 
 /// Names and what they name. Immutable: a changed catalogue is a new gazetteer, swapped in by the owner.
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ pub struct Gazetteer {
     automaton: AhoCorasick,
     /// One a pattern of the automaton.
     entries: Vec<Entry>,
+    near: NearNames,
 }
 
 #[derive(Debug, Clone)]
@@ -39,7 +41,9 @@ impl Gazetteer {
                 (term.to_owned(), Entry { sense: sense.clone(), source })
             })
             .collect();
-        for (term, sense) in catalogue_terms(items, lexicon) {
+        let named = catalogue_terms(items, lexicon);
+        let near = NearNames::build(named.iter().filter_map(|(term, sense)| Some((sense.kind?, term.as_str()))));
+        for (term, sense) in named {
             match entries.get_mut(&term) {
                 Some(entry) if entry.source == Source::Shield => {}
                 // Two kinds from the catalogue: the first of the types has it, whatever the order of the items.
@@ -56,7 +60,7 @@ impl Gazetteer {
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&terms)
             .map_err(|e| NerError::TooManyTerms(e.to_string()))?;
-        Ok(Gazetteer { automaton, entries })
+        Ok(Gazetteer { automaton, entries, near })
     }
 
     /// Number of distinct terms.
@@ -66,6 +70,11 @@ impl Gazetteer {
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Adds what is near a name, after what is one.
+    pub(super) fn near(&self, normalized: &Normalized, candidates: &mut Vec<Candidate>) {
+        self.near.find(normalized, candidates);
     }
 
     /// Adds every name of a normalised text, overlapping ones too: which of them stay is for the merge.

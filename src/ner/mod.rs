@@ -11,6 +11,7 @@ mod gazetteer;
 pub mod learned;
 mod lexicon;
 mod linking;
+mod near;
 mod patterns;
 #[cfg(test)]
 mod tests;
@@ -67,18 +68,18 @@ impl GazetteerTagger {
         Ok(Self::new(Gazetteer::build(items, &Lexicon::shipped()?)?))
     }
 
-    /// Every stretch that a pattern, the catalogue or the lexicon sees, overlapping ones too.
+    /// Every stretch that a pattern, the catalogue or the lexicon sees, overlapping ones too, and those near a name of the catalogue.
     pub fn candidates(&self, original: &str, normalized: &Normalized) -> Vec<Candidate> {
-        Self::as_candidates(self.spans(original, normalized))
+        self.as_candidates(self.spans(original, normalized), normalized)
     }
 
     /// What [`Self::candidates`] and [`EntityTagger::tag`] answer, for one search.
     pub fn read(&self, original: &str, normalized: &Normalized) -> (Vec<Candidate>, Vec<Entity>) {
         let spans = self.spans(original, normalized);
-        (Self::as_candidates(spans.clone()), merge(original, normalized, spans))
+        (self.as_candidates(spans.clone(), normalized), merge(original, normalized, spans))
     }
 
-    fn as_candidates(spans: Vec<Span>) -> Vec<Candidate> {
+    fn as_candidates(&self, spans: Vec<Span>, normalized: &Normalized) -> Vec<Candidate> {
         let candidate = |span: Span| Candidate {
             range: span.range,
             kind: span.kind,
@@ -89,7 +90,9 @@ impl GazetteerTagger {
             },
             value: span.value,
         };
-        spans.into_iter().map(candidate).collect()
+        let mut candidates = spans.into_iter().map(candidate).collect();
+        self.gazetteer.near(normalized, &mut candidates);
+        candidates
     }
 
     fn spans(&self, original: &str, normalized: &Normalized) -> Vec<Span> {
@@ -119,6 +122,18 @@ pub enum Voice {
     Catalogue,
     Lexicon,
     Pattern,
+    /// A name of the catalogue that the stretch is not, but comes near; nearer; nearest.
+    Near,
+    Nearer,
+    Nearest,
+}
+
+impl Voice {
+    pub const NEAR: [Voice; 3] = [Voice::Near, Voice::Nearer, Voice::Nearest];
+
+    pub fn is_near(self) -> bool {
+        Self::NEAR.contains(&self)
+    }
 }
 
 /// The normalised value of what was named, where the lexicon or its own form tells one: `pink`, `250ml`.

@@ -55,6 +55,8 @@ pub struct Meta {
     pub layers: usize,
     /// Whether it reads the encoder's states.
     pub encoder: bool,
+    /// Whether it reads what is near a name of the catalogue.
+    pub near: bool,
     /// All scores are divided by it: fitted on validation, so that a span's probability is true.
     pub temperature: f32,
     /// sha256 of the training and validation files.

@@ -14,7 +14,7 @@ use crate::ner::{Candidate, Voice};
 /// Types that a stretch may have; all others (dates, amounts, identifiers) are one, and a shield is one.
 const KINDS: [EntityType; 8] = EntityType::OF_PRODUCTS;
 
-const VOICES: usize = 3;
+const VOICES: usize = 3 + Voice::NEAR.len();
 const PLACES: usize = 4;
 const STRETCHES: usize = VOICES * (KINDS.len() + 2) * PLACES;
 /// Forms: Chinese, digits, sign; letters in lower case, with a capital, all capitals, mixed.
@@ -55,7 +55,12 @@ fn form_row(unit: &Unit, original: &[char]) -> u32 {
 /// The fixed rows of each unit.
 ///
 /// `tokens` are the encoder's, as of [`super::units::tokens_of`]; empty where it is not asked.
-pub fn fixed_rows(original: &str, units: &[Unit], candidates: &[Candidate], tokens: &[(u32, u32)]) -> Vec<Vec<u32>> {
+pub fn fixed_rows<'a>(
+    original: &str,
+    units: &[Unit],
+    candidates: impl IntoIterator<Item = &'a Candidate>,
+    tokens: &[(u32, u32)],
+) -> Vec<Vec<u32>> {
     let chars: Vec<char> = original.chars().collect();
     let mut rows: Vec<Vec<u32>> = units.iter().map(|u| vec![form_row(u, &chars)]).collect();
     for (at, (row, unit)) in rows.iter_mut().zip(units).enumerate() {

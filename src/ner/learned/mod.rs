@@ -114,7 +114,8 @@ impl TaggerModel {
         tokens: Tokens<'_>,
     ) -> Vec<f32> {
         let ranges = tokens_of(units, tokens.offsets);
-        let mut rows = fixed_rows(original, units, candidates, &ranges);
+        let read = candidates.iter().filter(|c| self.meta.near || !c.voice.is_near());
+        let mut rows = fixed_rows(original, units, read, &ranges);
         self.vocabulary.add_rows(&normalized.text, units, &mut rows);
         self.network.scores(tokens.states, &ranges, &rows)
     }

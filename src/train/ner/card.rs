@@ -15,8 +15,8 @@ pub fn tagger_card(model: &TaggerModel, encoder: Option<&str>) -> String {
          - reads {reads} of the catalogue, the lexicon, the patterns and the words; a conditional random field picks the tags\n\
          - types: {}\n- temperature {:.2}, text pipeline version {}, data sha256 `{}`\n\n## Scores\n\n\
          Exact spans: start, end and type. The catalogue holds the names of the training rows; under `no_catalogue` it is empty. \
-         `unseen_brands` counts only the brands that no training row names, while the catalogue lacks them (`absent`) and holds them: read their \
-         recall. `valid` was \
+         `unseen_brands` counts only the brands that no training row names, while the catalogue lacks them (`absent`), holds them, and holds \
+         each with a slip of the keyboard (`misspelt`): read their recall. `valid` was \
          watched while training and the temperature was fitted on it; `test` was looked at in the end.\n\n\
          | set | texts | spans | precision | recall | F1 | ECE of the spans (15 bins) |\n|---|---|---|---|---|---|---|\n",
         meta.name,

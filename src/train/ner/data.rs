@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use pinyin::ToPinyin;
+use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -18,7 +20,7 @@ use crate::ner::learned::features::{Vocabulary, fixed_rows, terms};
 use crate::ner::learned::tags::{Span, tags_of};
 use crate::ner::learned::units::{Unit, units, units_of};
 use crate::ner::{Gazetteer, GazetteerTagger, Lexicon};
-use crate::text::{Normalized, normalize};
+use crate::text::{Normalized, is_han, normalize};
 use crate::train::{Files, TrainError};
 
 /// Without validation rows, each so many-th training row is one.
@@ -105,20 +107,22 @@ impl TaggerCorpus {
         Vocabulary::new(terms)
     }
 
-    /// The features of all rows under a catalogue, `offsets` being their tokens'.
+    /// The features of all rows under a catalogue, `tokens` being their units'; `near` says whether its near names are seen.
     ///
     /// # Errors
     /// The lexicon's or the automaton's.
     pub fn features(
         &self,
         catalogue: &[CatalogueItem],
+        near: bool,
         vocabulary: &Vocabulary,
         tokens: &[Vec<(u32, u32)>],
     ) -> Result<Features, TrainError> {
         let gazetteer = gazetteer(catalogue)?;
         let of = |(row, tokens): (&TaggerRow, &Vec<(u32, u32)>)| {
             let candidates = gazetteer.candidates(&row.row.text, &row.normalized);
-            let mut rows = fixed_rows(&row.row.text, &row.units, &candidates, tokens);
+            let read = candidates.iter().filter(|c| near || !c.voice.is_near());
+            let mut rows = fixed_rows(&row.row.text, &row.units, read, tokens);
             vocabulary.add_rows(&row.normalized.text, &row.units, &mut rows);
             rows
         };
@@ -170,12 +174,41 @@ pub fn names<'a>(rows: impl Iterator<Item = &'a TaggerRow>) -> Vec<Name> {
     names.into_iter().filter_map(|(k, text)| Some((EntityType::named(k)?, text.to_owned()))).collect()
 }
 
-/// A catalogue in which a share of the names stands, picked by the seed.
-pub fn invented(names: &[Name], share: f64, seed: u64) -> Vec<CatalogueItem> {
+/// A catalogue in which a share of the names stands, and `slips` of those with a slip; picked by the seed.
+pub fn invented(names: &[Name], share: f64, slips: f64, seed: u64) -> Vec<CatalogueItem> {
     let mut order: Vec<&Name> = names.iter().collect();
-    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    order.shuffle(&mut rng);
     order.truncate((names.len() as f64 * share).round() as usize);
-    order.into_iter().enumerate().map(|(number, name)| item(number, name)).collect()
+    let mut slip = |name: &Name| if slips > 0.0 && rng.random_bool(slips) { with_slip(name, names, &mut rng) } else { name.clone() };
+    order.into_iter().map(&mut slip).enumerate().map(|(number, name)| item(number, &name)).collect()
+}
+
+/// A name as somebody misspells it: another character with the same sound, or one letter more, less, or at another place. Names that a
+/// slip would make another are as they were.
+fn with_slip((kind, text): &Name, names: &[Name], rng: &mut ChaCha8Rng) -> Name {
+    let mut chars: Vec<char> = text.chars().collect();
+    let at = rng.random_range(0..chars.len().max(1));
+    let letters = chars.iter().filter(|c| c.is_ascii_alphabetic()).count();
+    match chars.get(at) {
+        Some(&c) if is_han(c) && chars.len() >= 2 => {
+            let sound = |c: char| c.to_pinyin().map(|p| p.plain());
+            let all = names.iter().flat_map(|n| n.1.chars());
+            let alike: BTreeSet<char> = all.filter(|o| is_han(*o) && *o != c && sound(*o) == sound(c)).collect();
+            match alike.iter().nth(rng.random_range(0..alike.len().max(1))) {
+                Some(other) => chars[at] = *other,
+                None if chars.len() >= 4 => drop(chars.remove(at)),
+                None => {}
+            }
+        }
+        Some(c) if c.is_ascii_alphabetic() && letters >= 5 => match rng.random_range(0..3) {
+            0 if chars.get(at + 1).is_some_and(|n| n.is_ascii_alphabetic() && n != c) => chars.swap(at, at + 1),
+            1 => drop(chars.remove(at)),
+            _ => chars.insert(at, *c),
+        },
+        _ => {}
+    }
+    (*kind, chars.into_iter().collect())
 }
 
 fn item(number: usize, (kind, text): &Name) -> CatalogueItem {

@@ -13,7 +13,7 @@ mod tests;
 
 pub use card::tagger_card;
 pub use data::TaggerCorpus;
-pub use recipe::{TaggerEncoderKind, TaggerRecipe};
+pub use recipe::{TaggerEncoderKind, TaggerParameters, TaggerRecipe};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -63,10 +63,11 @@ pub fn train_tagger(
     tell(News::Step("read the rows under invented catalogues"));
     let vocabulary = corpus.vocabulary(recipe.model.min_count);
     let known = names(corpus.rows[corpus.train.clone()].iter());
+    let TaggerParameters { near, slips, .. } = recipe.model;
+    let read = |share, slips, seed| corpus.features(&invented(&known, share, slips, seed), near, &vocabulary, &tokens);
     let shares = recipe.model.catalogues.iter().zip(recipe.seed..);
-    let readings: Vec<Features> =
-        shares.map(|(&share, seed)| corpus.features(&invented(&known, share, seed), &vocabulary, &tokens)).collect::<Result<_, _>>()?;
-    let watched = corpus.features(&invented(&known, 1.0, 0), &vocabulary, &tokens)?;
+    let readings: Vec<Features> = shares.map(|(&share, seed)| read(share, slips, seed)).collect::<Result<_, _>>()?;
+    let watched = read(1.0, 0.0, 0)?;
     let head = TaggerHead {
         corpus,
         parameters: &recipe.model,
@@ -97,6 +98,7 @@ pub fn train_tagger(
         types: recipe.types.clone(),
         layers: recipe.model.layers,
         encoder: encoder.is_some(),
+        near,
         temperature: 1.0,
         data_hash: corpus.hash.clone(),
         recipe: serde_json::to_value(recipe).map_err(|e| TrainError::Fit(e.to_string()))?,
@@ -105,7 +107,7 @@ pub fn train_tagger(
     let model = TaggerModel::new(meta, vocabulary, network, crf.clone(), branch);
     let seen = Seen { corpus, cached: &cached, offsets: &offsets, branch: parsed(&model)? };
     tell(News::Step("fit the temperature on the validation rows"));
-    let temperature = seen.temperature(&model, &crf, &invented(&known, 1.0, 0))?;
+    let temperature = seen.temperature(&model, &crf, &invented(&known, 1.0, 0.0, 0))?;
     let mut meta = model.meta().clone();
     meta.temperature = temperature;
     let model = model.with_meta(meta.clone());
@@ -168,7 +170,7 @@ impl Seen<'_> {
 
     fn scores(&self, model: &TaggerModel, known: &[Name]) -> Result<BTreeMap<String, SpanScores>, TrainError> {
         let mut out = BTreeMap::new();
-        let full = invented(known, 1.0, 0);
+        let full = invented(known, 1.0, 0.0, 0);
         for (split, range) in [("valid", &self.corpus.valid), ("test", &self.corpus.test)] {
             if range.is_empty() {
                 continue;
@@ -193,8 +195,8 @@ impl Seen<'_> {
                 let text = || self.corpus.rows[row].row.text.chars().skip(place.0).take(place.1 - place.0).collect();
                 place.2 == EntityType::Brand.as_str() && unseen.contains(&(EntityType::Brand, text()))
             };
-            let catalogue = [full.clone(), invented(&unseen, 1.0, 0)].concat();
-            for (name, catalogue) in [("absent", &full), ("in_catalogue", &catalogue)] {
+            let with = |slips| [full.clone(), invented(&unseen, 1.0, slips, 0)].concat();
+            for (name, catalogue) in [("absent", &full), ("in_catalogue", &with(0.0)), ("misspelt", &with(1.0))] {
                 out.insert(format!("{split}.unseen_brands.{name}"), tally(catalogue, &counted)?.0);
             }
         }

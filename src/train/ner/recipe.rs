@@ -52,11 +52,23 @@ pub struct TaggerParameters {
     /// Invented catalogues that the training rows take turns with: which share of the names in the training rows each holds. One of 0
     /// teaches to do without, one of 1 to trust.
     pub catalogues: Vec<f64>,
+    /// Whether stretches near a name of the catalogue are seen, not only its names.
+    pub near: bool,
+    /// Share of an invented catalogue's names that stand there with a slip, so that what is near is learned.
+    pub slips: f64,
 }
 
 impl Default for TaggerParameters {
     fn default() -> Self {
-        TaggerParameters { width: 192, layers: 2, min_count: 2, term_dropout: 0.3, catalogues: vec![0.0, 0.4, 0.7, 1.0] }
+        TaggerParameters {
+            width: 192,
+            layers: 2,
+            min_count: 2,
+            term_dropout: 0.3,
+            catalogues: vec![0.0, 0.4, 0.7, 1.0],
+            near: true,
+            slips: 0.15,
+        }
     }
 }
 
@@ -86,7 +98,7 @@ impl TaggerRecipe {
     /// The first value that is out of range, with what it may be.
     pub fn check(&self) -> Result<(), TrainError> {
         let fault = |text: String| Err(TrainError::Data(text));
-        let TaggerParameters { width, layers, term_dropout, catalogues, .. } = &self.model;
+        let TaggerParameters { width, layers, term_dropout, catalogues, slips, .. } = &self.model;
         if self.types.is_empty() {
             return fault("types is empty: name the types that shall be learned".into());
         }
@@ -101,6 +113,9 @@ impl TaggerRecipe {
         }
         if catalogues.is_empty() || catalogues.iter().any(|share| !(0.0..=1.0).contains(share)) {
             return fault("model.catalogues holds shares in [0, 1], at least one".into());
+        }
+        if !(0.0..=1.0).contains(slips) {
+            return fault(format!("model.slips is {slips}: it lies in [0, 1]"));
         }
         if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
             return fault(format!("name is {:?}: use letters, digits, - and _", self.name));

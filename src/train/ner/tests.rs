@@ -107,7 +107,10 @@ fn invented_catalogues_hold_their_share_of_the_names() {
     let (_dir, _, corpus) = corpus();
     let names = names(corpus.rows.iter());
     assert_eq!(names.len(), 7);
-    assert_eq!(invented(&names, 0.4, 1).len(), 3);
-    assert_eq!(invented(&names, 0.4, 1), invented(&names, 0.4, 1));
-    assert!(invented(&names, 1.0, 1).iter().any(|i| i.product == "mug") && invented(&names, 0.0, 1).is_empty());
+    assert_eq!(invented(&names, 0.4, 0.0, 1).len(), 3);
+    assert_eq!(invented(&names, 0.4, 0.0, 1), invented(&names, 0.4, 0.0, 1));
+    assert!(invented(&names, 1.0, 0.0, 1).iter().any(|i| i.product == "mug") && invented(&names, 0.0, 0.0, 1).is_empty());
+    let slipped = invented(&names, 1.0, 1.0, 1);
+    assert!(slipped.iter().zip(invented(&names, 1.0, 1.0, 1)).all(|(a, b)| *a == b));
+    assert!(slipped.iter().any(|i| i.product.len().abs_diff("jacket".len()) <= 1 && i.product != "jacket" && i.product.starts_with('j')));
 }
