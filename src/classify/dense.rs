@@ -2,6 +2,7 @@
 
 use super::artefact::KIND;
 use crate::artefact::ArtefactError;
+use crate::numeric::dot;
 
 /// `weight · vector + bias`, vectors of length 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,19 +22,6 @@ impl Head {
     pub fn scores(&self, vector: &[f32]) -> Vec<f64> {
         self.weight.chunks_exact(vector.len().max(1)).zip(&self.bias).map(|(w, b)| f64::from(dot(w, vector) + b)).collect()
     }
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    // Eight sums side by side, for the compiler to put into one register.
-    let mut sums = [0.0f32; 8];
-    let (a8, a1) = a.as_chunks::<8>();
-    let (b8, b1) = b.as_chunks::<8>();
-    for (x, y) in a8.iter().zip(b8) {
-        for i in 0..8 {
-            sums[i] += x[i] * y[i];
-        }
-    }
-    sums.iter().sum::<f32>() + a1.iter().zip(b1).map(|(x, y)| x * y).sum::<f32>()
 }
 
 /// Some training messages of each label with their vectors: what the encoder's path shows as its reasons, and the neighbourhood by

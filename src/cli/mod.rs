@@ -14,6 +14,7 @@ mod linking;
 mod models;
 mod output;
 mod public;
+mod retrieval;
 mod serve;
 mod service;
 mod study;

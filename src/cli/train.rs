@@ -49,6 +49,10 @@ enum Model {
     Gate(Recipe),
     /// How sure a product link is (training/linking.toml)
     Linking(Recipe),
+    /// The vectors that tickets, articles and questions are compared by (training/retrieval.toml)
+    ///
+    /// Goes on where an interrupted training of the same recipe and data stopped. The same recipe, data and seed give the same bits.
+    Retrieval(Recipe),
 }
 
 #[derive(Debug, Args)]
@@ -78,6 +82,7 @@ impl Train {
         match self.model {
             Model::Classifier { recipe, budget } => classifier(&recipe, budget, global),
             Model::Ner(recipe) => super::tagging::train(&recipe, global),
+            Model::Retrieval(recipe) => super::retrieval::train(&recipe, global),
             Model::Gate(recipe) => gate(&recipe, &global.start(None)?),
             Model::Linking(args) => {
                 let recipe = read_recipe(&args.recipe, &args.settings)?;

@@ -1,6 +1,8 @@
 //! Top layers of a task, in the place of the pretrained ones.
 
-use std::io::{Cursor, Read, Seek, Write};
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read, Seek, Write};
+use std::path::Path;
 
 use candle_core::quantized::{GgmlDType, QTensor, gguf_file};
 use candle_core::{Device, Result, Tensor};
@@ -76,6 +78,24 @@ impl Branch {
             (FROM, &u32_of(dimensions.trunk_layers())),
         ];
         gguf_file::write(out, &metadata, &tensors)
+    }
+
+    /// The file of a branch between the pretrained layers of `weights` (GGUF) and those of `file`, of which it has `share`: what was
+    /// learned for one task, and less of what was forgotten over it (Wortsman et al. 2022, arXiv:2109.01903).
+    ///
+    /// # Errors
+    /// Files that cannot be read or are of different shapes.
+    pub fn blend(file: &[u8], weights: &Path, share: f64) -> std::result::Result<Vec<u8>, EncodeError> {
+        let (dimensions, mut tensors) = Self::tensors(file)?;
+        let mut pretrained = BufReader::new(File::open(weights).map_err(candle_core::Error::from)?);
+        let content = gguf_file::Content::read(&mut pretrained)?;
+        for (name, tensor) in &mut tensors {
+            let before = content.tensor(&mut pretrained, name, &Device::Cpu)?.dequantize(&Device::Cpu)?;
+            *tensor = ((&*tensor * share)? + (before * (1.0 - share))?)?;
+        }
+        let mut out = Cursor::new(Vec::new());
+        Self::write(dimensions, &tensors, &mut out)?;
+        Ok(out.into_inner())
     }
 
     /// Numbers in a vector.

@@ -6,6 +6,7 @@
 
 mod bert;
 mod branch;
+pub mod comparing;
 mod layer;
 mod linear;
 pub mod tuning;

@@ -9,6 +9,7 @@ mod gate;
 mod linking;
 mod ner;
 mod recipe;
+mod retrieval;
 mod suspects;
 mod workplace;
 
@@ -22,6 +23,7 @@ pub use gate::{GateRecipe, MatchExamples, gate_card, train_gate};
 pub use linking::{LinkingData, LinkingRecipe, linking_card, train_linking};
 pub use ner::{TaggerCorpus, TaggerEncoderKind, TaggerRecipe, tagger_card, train_tagger};
 pub use recipe::{RecipeError, read_recipe, recipe_of};
+pub use retrieval::{RetrievalCorpus, RetrievalRecipe, train_retrieval};
 pub use suspects::{Suspect, SuspectReport, suspects};
 pub use workplace::{News, Tell, TrainingEncoder, Workplace};
 

@@ -33,11 +33,24 @@ pub trait Head: Sync {
     /// candle's.
     fn loss(&self, batch: &Batch<'_>, texts: usize, noise: &mut Noise) -> Result<Tensor>;
 
-    /// Numerator and denominator of the score; those of all batches are added up.
+    /// What the score is taken from, for each text of a batch.
     ///
     /// # Errors
     /// candle's.
-    fn score(&self, batch: &Batch<'_>) -> Result<[f64; 2]>;
+    fn measure(&self, batch: &Batch<'_>) -> Result<Vec<Vec<f32>>>;
+
+    /// The score of some rows of the set of which that was measured; else two numbers each, whose sums' ratio it is.
+    fn score(&self, _rows: &[usize], measured: &[Vec<f32>]) -> f64 {
+        let sum = |i: usize| measured.iter().map(|m| f64::from(m[i])).sum::<f64>();
+        let of = sum(1);
+        if of > 0.0 { sum(0) / of } else { 0.0 }
+    }
+
+    /// The batches of an epoch, for a head whose loss is about texts that stand together; each is cut in the middle. `None`: texts of
+    /// similar length, in any order.
+    fn batches(&self, _random: &mut ChaCha8Rng) -> Option<Vec<Vec<usize>>> {
+        None
+    }
 }
 
 /// Random numbers for one part of one batch; the same for the same seed and place.

@@ -163,10 +163,10 @@ impl Head for LabelHead<'_> {
         logits.apply_op1(CrossEntropy { labels, smoothing: self.smoothing, divisor: texts as f32 })
     }
 
-    fn score(&self, batch: &Batch<'_>) -> Result<[f64; 2]> {
+    fn measure(&self, batch: &Batch<'_>) -> Result<Vec<Vec<f32>>> {
         let found = logits(&pooled(batch)?, batch)?.argmax(1)?.to_vec1::<u32>()?;
-        let right = found.iter().zip(batch.rows).filter(|(f, r)| **f as usize == self.labels[**r]).count();
-        Ok([right as f64, batch.rows.len() as f64])
+        let right = |(f, r): (&u32, &usize)| f32::from(u8::from(*f as usize == self.labels[*r]));
+        Ok(found.iter().zip(batch.rows).map(|pair| vec![right(pair), 1.0]).collect())
     }
 }
 
@@ -229,7 +229,7 @@ impl Head for Bare {
         candle_core::bail!("nothing is learned without a head")
     }
 
-    fn score(&self, _: &Batch<'_>) -> Result<[f64; 2]> {
+    fn measure(&self, _: &Batch<'_>) -> Result<Vec<Vec<f32>>> {
         candle_core::bail!("nothing is measured without a head")
     }
 }

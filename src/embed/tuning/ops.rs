@@ -340,3 +340,66 @@ impl CustomOp1 for CrossEntropy {
         Ok(Some(tensor(dx, x.shape())?))
     }
 }
+
+/// From the similarities of texts with one another, `[texts, texts]`, to how surely each finds those of its own group before all others:
+/// the supervised contrastive loss (Khosla et al. 2020, arXiv:2004.11362, equation 2).
+pub struct Contrast {
+    /// Group of each text. A text alone in its group is only one that the others must not find.
+    pub groups: Vec<u32>,
+    /// What similarities are divided by.
+    pub temperature: f32,
+    /// What the sum over the texts is divided by.
+    pub divisor: f32,
+}
+
+impl Contrast {
+    /// For each text its row's probabilities, itself left out, and the share that each text of its group should have.
+    fn each(&self, x: &[f32], mut take: impl FnMut(usize, &[f32], f32)) {
+        let n = self.groups.len();
+        let mut probabilities = vec![0.0; n];
+        for (text, row) in x.chunks_exact(n.max(1)).enumerate() {
+            let max = row.iter().enumerate().filter(|(i, _)| *i != text).fold(f32::NEG_INFINITY, |m, (_, v)| m.max(*v));
+            for (i, (p, v)) in probabilities.iter_mut().zip(row).enumerate() {
+                *p = if i == text { 0.0 } else { ((v - max) / self.temperature).exp() };
+            }
+            let sum: f32 = probabilities.iter().sum();
+            probabilities.iter_mut().for_each(|p| *p /= sum.max(f32::MIN_POSITIVE));
+            let alike = self.groups.iter().filter(|g| **g == self.groups[text]).count() - 1;
+            take(text, &probabilities, if alike == 0 { 0.0 } else { 1.0 / alike as f32 });
+        }
+    }
+
+    fn is_alike(&self, a: usize, b: usize) -> bool {
+        a != b && self.groups[a] == self.groups[b]
+    }
+}
+
+impl CustomOp1 for Contrast {
+    fn name(&self) -> &'static str {
+        "contrast"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let mut loss = 0.0;
+        self.each(slice(x, layout)?, |text, probabilities, share| {
+            let alike = probabilities.iter().enumerate().filter(|(i, _)| self.is_alike(text, *i));
+            loss -= alike.map(|(_, p)| share * p.max(f32::MIN_POSITIVE).ln()).sum::<f32>();
+        });
+        Ok((CpuStorage::F32(vec![loss / self.divisor]), Shape::from(())))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let factor = grad.to_dtype(DType::F32)?.to_scalar::<f32>()? / (self.divisor * self.temperature);
+        let dx = with_slice(x, |x| {
+            let mut dx = Vec::with_capacity(x.len());
+            self.each(x, |text, probabilities, share| {
+                let one = |(i, p): (usize, &f32)| if self.is_alike(text, i) { p - share } else { *p };
+                // A text alone has no loss of its own.
+                let counts = if share > 0.0 { factor } else { 0.0 };
+                dx.extend(probabilities.iter().enumerate().map(|p| counts * one(p)));
+            });
+            Ok(dx)
+        })?;
+        Ok(Some(tensor(dx, x.shape())?))
+    }
+}

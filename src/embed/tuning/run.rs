@@ -114,13 +114,17 @@ impl<'a> Run<'a> {
     fn start(job: Fit<'a>, head: &'a dyn Head) -> Result<Self> {
         let network = Network::new(job.weights, head)?;
         let optimizer = AdamW::new(&network.variables, job.parameters.weight_decay as f32);
-        let steps = job.parameters.epochs * job.train.len().div_ceil(job.parameters.batch);
-        Ok(Run { job, head, network, optimizer, steps })
+        let mut run = Run { job, head, network, optimizer, steps: 0 };
+        run.steps = job.parameters.epochs * run.batches(0).len();
+        Ok(run)
     }
 
     /// Rows of the training set in batches of texts of similar length, in an order of their own each epoch.
     fn batches(&self, epoch: usize) -> Vec<Vec<usize>> {
         let mut random = place(self.job.seed, epoch, usize::MAX, 0);
+        if let Some(batches) = self.head.batches(&mut random) {
+            return batches;
+        }
         let batch = self.job.parameters.batch;
         let mut rows = self.job.train.to_vec();
         rows.shuffle(&mut random);
@@ -187,14 +191,8 @@ impl<'a> Run<'a> {
     }
 
     fn score(&self, rows: &[usize]) -> Result<f64> {
-        let parts = each_batch(&self.network, self.job.set, rows, &|batch| {
-            let mut parts = vec![[0.0; 2]; batch.rows.len()];
-            // One sum a batch, at its first row.
-            parts[0] = self.head.score(batch)?;
-            Ok(parts)
-        })?;
-        let [right, of] = parts.iter().fold([0.0, 0.0], |[a, b], [c, d]| [a + c, b + d]);
-        Ok(if of > 0.0 { right / of } else { 0.0 })
+        let measured = each_batch(&self.network, self.job.set, rows, &|batch| self.head.measure(batch))?;
+        Ok(self.head.score(rows, &measured))
     }
 
     fn finish(self, scores: Vec<f64>) -> Result<Fitted> {

@@ -1,7 +1,7 @@
 use candle_core::{D, DType, Device, Tensor, Var};
 use rand_chacha::rand_core::RngCore;
 
-use super::ops::{AddBias, CrossEntropy, Gelu, LayerNorm, MaskedSoftmax, Pool};
+use super::ops::{AddBias, Contrast, CrossEntropy, Gelu, LayerNorm, MaskedSoftmax, Pool};
 use super::run::{place, stalled};
 
 /// Numbers without a pattern, from -1 to 1.
@@ -50,6 +50,17 @@ fn own_operations_have_the_values_and_gradients_of_candles() {
     let hidden = Tensor::new(&[[[[0f32, 0.0, 0.0]]], [[[0.0, 0.0, -1e9]]]], &Device::Cpu).unwrap();
     let soft = candle_nn::ops::softmax((scores.as_tensor() * 0.5).unwrap().broadcast_add(&hidden).unwrap().as_ref(), D::Minus1).unwrap();
     agree(&scores.apply_op1(MaskedSoftmax { lengths: vec![3, 2], scale: 0.5 }).unwrap(), &soft, &[&scores]);
+
+    // The last text is alone in its group.
+    let alike = variable(&[5, 5], 7);
+    let groups = [0u32, 1, 0, 1, 2];
+    let target: Vec<f32> = (0..25).map(|i| f32::from(u8::from(i / 5 != i % 5 && groups[i / 5] == groups[i % 5]))).collect();
+    let target = Tensor::from_vec(target, (5, 5), &Device::Cpu).unwrap();
+    let itself = (Tensor::eye(5, DType::F32, &Device::Cpu).unwrap() * -1e9).unwrap();
+    let others = ((alike.as_tensor() / 0.5).unwrap() + itself).unwrap();
+    let sure = candle_nn::ops::log_softmax(&others, D::Minus1).unwrap();
+    let loss = ((sure * target).unwrap().sum_all().unwrap() / -3.0).unwrap();
+    agree(&alike.apply_op1(Contrast { groups: groups.to_vec(), temperature: 0.5, divisor: 3.0 }).unwrap(), &loss, &[&alike]);
 
     // Two texts of three places, the second with two real tokens.
     let states = variable(&[6, 4], 6);

@@ -16,6 +16,7 @@ use serde::Serialize;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use crate::domain::Lang;
+use crate::numeric::dot;
 use crate::text::{FeatureConfig, Features, for_each_feature};
 
 /// Messages from which on a figure is judged.
@@ -361,10 +362,6 @@ pub fn embedding_drift(training: &[Vec<f32>], now: &[Vec<f32>]) -> Option<Embedd
         mean_distance_by_chance: chance,
         encoded: [now.len(), training.len()],
     })
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 #[cfg(test)]

@@ -85,23 +85,24 @@ impl Head for TaggerHead<'_> {
         scores.apply_op3(variables.get("head.ends")?, variables.get("head.between")?, Likelihood { tags, divisor: texts as f32 })
     }
 
-    fn score(&self, batch: &Batch<'_>) -> Result<[f64; 2]> {
+    fn measure(&self, batch: &Batch<'_>) -> Result<Vec<Vec<f32>>> {
         let variables = Variables::of(batch)?;
         let rows = batch.rows.iter().flat_map(|&r| self.watched[r].iter().cloned()).collect();
         let scores = self.scores(batch, &variables, rows, None)?.flatten_all()?.to_vec1::<f32>()?;
         let crf = Crf { tags: self.tags, ends: variables.get("head.ends")?.to_vec1()?, between: variables.flat("head.between")? };
-        let (mut right, mut all) = (0, 0);
+        let mut measured = Vec::with_capacity(batch.rows.len());
         let mut rest = scores.as_slice();
         for &row in batch.rows {
             let tags = &self.corpus.rows[row].tags;
             let (own, later) = rest.split_at(tags.len() * self.tags);
             rest = later;
             let (there, found) = (spans_of(tags), spans_of(&crf.best(own)));
-            right += found.iter().filter(|span| there.contains(span)).count();
+            let right = found.iter().filter(|span| there.contains(span)).count();
             // Spans that no tags can tell are missed, too.
-            all += found.len() + self.corpus.rows[row].row.entities.len();
+            let all = found.len() + self.corpus.rows[row].row.entities.len();
+            measured.push(vec![2.0 * right as f32, all as f32]);
         }
-        Ok([2.0 * right as f64, all as f64])
+        Ok(measured)
     }
 }
 
