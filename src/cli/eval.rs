@@ -49,6 +49,9 @@ enum Suite {
     Compare(Compare),
     /// Which product a message means: right SKU, contradictions, calibration; or time and memory on a large catalogue
     Resolve(super::linking::Resolve),
+    /// Texts that mean the same: do tickets find those of their cause, questions their article, pairs each other? Beside characters and
+    /// the pretrained encoder, in one run
+    Retrieval(super::retrieval::EvalRetrieval),
     /// Microseconds a message of the sparse classifier and of the entities, on one thread, as JSON
     Speed {
         /// Messages, one a line
@@ -110,6 +113,7 @@ impl Eval {
             Suite::Compare(args) => return args.run(),
             Suite::Speed { file, encoder } => return speed(&file, encoder.then(|| global.start(None)).transpose()?.as_ref()),
             Suite::Resolve(args) => return args.run(),
+            Suite::Retrieval(args) => return args.run(global),
         };
         let classifier = open_classifier(&global.start(None)?, args.artefact.as_deref())?;
         let path = if args.data.is_dir() { args.data.join("test.jsonl") } else { args.data.clone() };

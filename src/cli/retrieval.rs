@@ -1,9 +1,21 @@
-//! `fenzhen train retrieval`: the vectors that texts are compared by.
+//! `fenzhen train retrieval` and `fenzhen eval retrieval`: the vectors that texts are compared by.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::Global;
-use super::output::{GREEN, STRONG, line, paint};
+use super::output::{GREEN, STRONG, bar, line, paint};
 use super::train::{Recipe, Teller};
-use crate::app::open_training_encoder;
+use crate::app::{arithmetic, load_encoder, open_training_encoder};
+use crate::corpus::{ArticleQuery, CorpusTicket, Example, read_jsonl};
+use crate::domain::{Article, Lang};
+use crate::embed::comparing::Comparing;
+use crate::embed::{Branch, EncodeError, Encoder, Role};
+use crate::eval::{Space, pair_auc, places, recall};
 use crate::train::{RetrievalCorpus, RetrievalRecipe, Workplace, read_recipe, train_retrieval};
 
 pub(super) fn train(args: &Recipe, global: &Global) -> anyhow::Result<()> {
@@ -23,4 +35,178 @@ pub(super) fn train(args: &Recipe, global: &Global) -> anyhow::Result<()> {
         line(&format!("{source:24} texts {:5}  nearest {:5.1} %  among three {:5.1} %", s.n, 100.0 * s.at_1, 100.0 * s.at_3))?;
     }
     line(&format!("{} {} in {}", paint(GREEN, "✓"), trained.version(), paint(STRONG, out.display())))
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EvalRetrieval {
+    /// Folder of a trained artefact; without it the one that is served
+    #[arg(long, value_name = "DIR")]
+    artefact: Option<PathBuf>,
+    /// The project's corpora: tickets of one cause, articles and what is asked of them
+    #[arg(long, default_value = "datasets", value_name = "DIR")]
+    datasets: PathBuf,
+    /// Folder of public sets, instead: similar/stackfaq_en, similar/covid_qa_en, similar/lcqmc_zh, intent/banking77
+    #[arg(long, value_name = "DIR")]
+    public: Option<PathBuf>,
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A figure of one set for each who compares.
+#[derive(Debug, Serialize)]
+struct Figure {
+    set: String,
+    measure: &'static str,
+    n: usize,
+    characters: f64,
+    pretrained: f64,
+    tuned: f64,
+}
+
+impl EvalRetrieval {
+    pub(super) fn run(&self, global: &Global) -> anyhow::Result<ExitCode> {
+        let config = global.start(None)?;
+        let trained = self.artefact.as_deref().map_or_else(Comparing::shipped, Comparing::load)?;
+        let branch = Branch::parse(trained.branch(), arithmetic(config.encoder.arithmetic))?;
+        let spaces = Spaces { encoder: load_encoder(&config)?, branch };
+        let figures = match &self.public {
+            Some(folder) => spaces.public(folder)?,
+            None => spaces.own(&self.datasets)?,
+        };
+        if self.json {
+            line(&serde_json::to_string_pretty(&figures)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        line(&format!("{:34} {:14} {:>6} {:>11} {:>11} {:>8}", "set", "measure", "n", "characters", "pretrained", "tuned"))?;
+        for f in figures {
+            let [a, b, c] = [f.characters, f.pretrained, f.tuned].map(|v| 100.0 * v);
+            line(&format!("{:34} {:14} {:6} {a:9.1} % {b:9.1} % {c:6.1} %", f.set, f.measure, f.n))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+struct Spaces {
+    encoder: Encoder,
+    branch: Branch,
+}
+
+/// Texts of one pass of the trunk.
+const PASS: usize = 16;
+
+impl Spaces {
+    /// The same texts as characters, as the pretrained encoder and as the tuned branch see them.
+    fn of(&self, texts: &[String]) -> anyhow::Result<[Space; 3]> {
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_by_key(|&i| texts[i].len());
+        let progress = bar(texts.len() as u64, "encode");
+        let one = |part: &[usize]| {
+            let tokens = part.iter().map(|&i| self.encoder.tokenize(&texts[i], Role::Query)).collect::<Result<Vec<_>, _>>()?;
+            let states = self.encoder.trunk(&tokens)?;
+            progress.inc(part.len() as u64);
+            Ok::<_, EncodeError>((self.encoder.sentences(&states)?, self.branch.pooled(&states)?))
+        };
+        let parts: Vec<(Vec<Vec<f32>>, Vec<Vec<f32>>)> = order.par_chunks(PASS).map(one).collect::<Result<_, _>>()?;
+        progress.finish_and_clear();
+        let (mut pretrained, mut tuned) = (vec![Vec::new(); texts.len()], vec![Vec::new(); texts.len()]);
+        let vectors = parts.into_iter().flat_map(|(a, b)| a.into_iter().zip(b));
+        for (i, (a, b)) in order.into_iter().zip(vectors) {
+            (pretrained[i], tuned[i]) = (a, b);
+        }
+        Ok([Space::characters(texts), Space::Dense(pretrained), Space::Dense(tuned)])
+    }
+
+    fn own(&self, datasets: &Path) -> anyhow::Result<Vec<Figure>> {
+        let mut figures = Vec::new();
+        let tickets: Vec<CorpusTicket> = read_jsonl(&datasets.join("tickets/tickets.jsonl"))?;
+        // What a customer writes against what is kept: the subject is the desk's.
+        let mut texts: Vec<String> = tickets.iter().map(|t| t.body.clone()).collect();
+        texts.extend(tickets.iter().map(|t| t.clone().into_record().text));
+        let spaces = self.of(&texts)?;
+        let n = tickets.len();
+        for lang in [None, Some(Lang::Zh), Some(Lang::En)] {
+            let queries: Vec<usize> = (0..n).filter(|&i| lang.is_none_or(|l| tickets[i].lang == l)).collect();
+            let found = spaces.each_ref().map(|space| {
+                let each = queries.iter().map(|&q| {
+                    let others: Vec<usize> = (n..2 * n).filter(|&c| c - n != q).collect();
+                    places(space, &[q], &others, |a, b| tickets[a].cause == tickets[b - n].cause)[0]
+                });
+                each.collect::<Vec<_>>()
+            });
+            let set = lang.map_or("tickets".to_owned(), |l| format!("tickets.{}", l.as_str()));
+            for (measure, k) in [("recall@1", 1), ("recall@3", 3)] {
+                figures.push(figure(&set, measure, &found, k));
+            }
+        }
+        let articles: Vec<Article> = read_jsonl(&datasets.join("articles/articles.jsonl"))?;
+        for split in ["valid", "test"] {
+            let queries: Vec<ArticleQuery> = read_jsonl(&datasets.join(format!("articles/queries.{split}.jsonl")))?;
+            let mut texts: Vec<String> = articles.iter().map(|a| format!("{}\n{}", a.question, a.answer)).collect();
+            texts.extend(queries.iter().map(|q| q.text.clone()));
+            let spaces = self.of(&texts)?;
+            let candidates: Vec<usize> = (0..articles.len()).collect();
+            for lang in [None, Some(Lang::Zh), Some(Lang::En)] {
+                let asked: Vec<usize> =
+                    (0..queries.len()).filter(|&i| queries[i].article.is_some() && lang.is_none_or(|l| queries[i].lang == l)).collect();
+                let asked: Vec<usize> = asked.into_iter().map(|i| i + articles.len()).collect();
+                let right = |q: usize, a: usize| queries[q - articles.len()].article.as_ref() == Some(&articles[a].id);
+                let found = spaces.each_ref().map(|space| places(space, &asked, &candidates, right));
+                let set = lang.map_or(format!("articles.{split}"), |l| format!("articles.{split}.{}", l.as_str()));
+                figures.push(figure(&set, "recall@1", &found, 1));
+            }
+        }
+        Ok(figures)
+    }
+
+    fn public(&self, folder: &Path) -> anyhow::Result<Vec<Figure>> {
+        let mut figures = Vec::new();
+        let faq: Vec<Paraphrase> = read_jsonl(&folder.join("similar/stackfaq_en/paraphrases.jsonl"))?;
+        let mut questions: Vec<String> = faq.iter().map(|p| p.question.clone()).collect();
+        questions.sort();
+        questions.dedup();
+        let count = questions.len();
+        let place: Vec<usize> = faq.iter().map(|p| questions.binary_search(&p.question).unwrap_or(0)).collect();
+        let mut texts = questions;
+        texts.extend(faq.into_iter().map(|p| p.paraphrase));
+        let (asked, candidates): (Vec<usize>, Vec<usize>) = ((count..texts.len()).collect(), (0..count).collect());
+        let found = self.of(&texts)?.each_ref().map(|space| places(space, &asked, &candidates, |q, c| place[q - count] == c));
+        figures.push(figure("stackfaq_en", "recall@1", &found, 1));
+        for (set, file) in [("covid_qa_en", "pairs"), ("lcqmc_zh", "dev")] {
+            let pairs: Vec<Pair> = read_jsonl(&folder.join(format!("similar/{set}/{file}.jsonl")))?;
+            let texts: Vec<String> = pairs.iter().flat_map(|p| [p.a.clone(), p.b.clone()]).collect();
+            let [characters, pretrained, tuned] = self.of(&texts)?.each_ref().map(|space| {
+                let scores: Vec<(f32, bool)> =
+                    pairs.iter().enumerate().map(|(i, p)| (space.cosine(2 * i, 2 * i + 1), p.same == 1)).collect();
+                pair_auc(&scores)
+            });
+            figures.push(Figure { set: set.to_owned(), measure: "pair AUC", n: pairs.len(), characters, pretrained, tuned });
+        }
+        let rows: Vec<Example> = read_jsonl(&folder.join("intent/banking77/test.jsonl"))?;
+        let spaces = self.of(&rows.iter().map(|r| r.text.clone()).collect::<Vec<_>>())?;
+        let all: Vec<usize> = (0..rows.len()).collect();
+        let found = spaces.each_ref().map(|space| places(space, &all, &all, |a, b| rows[a].intent == rows[b].intent));
+        figures.push(figure("banking77 test, neighbour's label", "precision@1", &found, 1));
+        Ok(figures)
+    }
+}
+
+fn figure(set: &str, measure: &'static str, found: &[Vec<Option<usize>>; 3], k: usize) -> Figure {
+    let [characters, pretrained, tuned] = found.each_ref().map(|places| recall(places, k));
+    Figure { set: set.to_owned(), measure, n: found[0].iter().flatten().count(), characters, pretrained, tuned }
+}
+
+/// A row of similar/stackfaq_en.
+#[derive(Deserialize)]
+struct Paraphrase {
+    question: String,
+    paraphrase: String,
+}
+
+/// A row of similar/covid_qa_en and similar/lcqmc_zh.
+#[derive(Deserialize)]
+struct Pair {
+    a: String,
+    b: String,
+    same: u8,
 }

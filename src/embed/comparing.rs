@@ -90,6 +90,14 @@ impl Comparing {
         version
     }
 
+    /// The one that the program was built with.
+    ///
+    /// # Errors
+    /// When the shipped files are broken or of another text version, which a test excludes.
+    pub fn shipped() -> Result<Self, ArtefactError> {
+        Self::load(Path::new("models/retrieval"))
+    }
+
     /// Reads an artefact's folder.
     ///
     /// # Errors

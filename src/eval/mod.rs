@@ -11,6 +11,7 @@ mod informative;
 mod prediction;
 mod report;
 mod resolve;
+mod retrieval;
 mod spans;
 
 pub use bootstrap::Interval;
@@ -24,4 +25,5 @@ pub use report::{
     training_markdown, training_page, write_report, write_training,
 };
 pub use resolve::{ResolveError, ResolveMetrics, ResolveOutcome, Share, scaled};
+pub use retrieval::{Space, pair_auc, places, recall};
 pub use spans::{SpanError, SpanReport};
