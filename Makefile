@@ -27,16 +27,18 @@ test: models ## everything that needs no external server
 	$(FENZHEN) data validate
 	@echo "skipped: none (no suite of this version needs an external server)"
 
-train: models ## train the shipped models anew (classifier, tagger, then gate)
+train: models ## train the shipped models anew (classifier, tagger, retrieval, then gate)
 	$(FENZHEN) train classifier training/intent.toml
 	$(FENZHEN) train ner training/ner.toml
+	$(FENZHEN) train retrieval training/retrieval.toml
 	cargo build --release --locked --bin fenzhen
 	$(FENZHEN) train gate training/gate.toml
 	$(FENZHEN) train linking training/linking.toml
 
-eval: build ## figures of the shipped classifier, into eval/report, and of the shipped tagger
+eval: models ## figures of the shipped classifier, into eval/report, of the tagger and of what texts are compared by
 	$(FENZHEN) eval intents --out eval/report
 	$(FENZHEN) eval ner
+	$(FENZHEN) eval retrieval
 
 public: models ## train and measure on the public sets in DATA (hours on two cores; finished sets are kept)
 	$(FENZHEN) eval public --data $(DATA)

@@ -12,7 +12,8 @@ use crate::config::{self, Config};
 use crate::corpus::shipped;
 use crate::decide::{GateArtefact, Policy};
 use crate::domain::Mode;
-use crate::embed::{Arithmetic, Encoder, EncoderWorker, SentenceEncoder, WorkerConfig};
+use crate::embed::comparing::Comparing;
+use crate::embed::{Arithmetic, Branch, Encoder, EncoderWorker, Role, SentenceEncoder, WorkerConfig};
 use crate::models::registry::{CHAMPION, CLASSIFIER, Card, Shipped};
 use crate::models::{Artefact, ENCODER_FILE, ModelStore, Registry, TOKENIZER_FILE};
 use crate::ner::TaggerModel;
@@ -250,19 +251,44 @@ fn ready(classifier: Cascade, arithmetic: Arithmetic) -> Result<Arc<IntentModel>
     IntentModel::new(Arc::new(classifier), arithmetic).map(Arc::new).map_err(|e| format!("its branch: {e}"))
 }
 
-/// The encoder that the configuration names, verified, on its thread.
+/// The encoder that the configuration names, verified, on its threads, and the branch that texts are compared by.
 ///
 /// # Errors
-/// A missing or damaged model.
+/// A missing or damaged model, a branch of another encoder.
 pub fn open_encoder(config: &Config) -> anyhow::Result<EncoderWorker> {
     let settings = &config.encoder;
     let encoder = load_encoder(config)?;
+    let (name, comparing) = match open_comparing(config)? {
+        Some(trained) => {
+            let branch = Branch::parse(trained.branch(), arithmetic(settings.arithmetic))?;
+            (format!("{}+{}", settings.model, trained.version()), Some(branch))
+        }
+        None => (settings.model.clone(), None),
+    };
     let worker =
         WorkerConfig { queue: settings.queue, batch_tokens: settings.batch_tokens, timeout: Duration::from_millis(settings.timeout_ms) };
-    let worker = EncoderWorker::start(&settings.model, encoder, worker)?;
+    let worker = EncoderWorker::start(&name, encoder, comparing, worker)?;
     // The first pass packs the weights for the CPU's kernels: done now, not at the first message.
-    worker.encode_bulk(&["预热 warm-up".to_owned()], crate::embed::Role::Query)?;
+    worker.encode_bulk(&["预热 warm-up".to_owned()], Role::Query)?;
     Ok(worker)
+}
+
+/// The branch that texts are compared by: that of the configuration, else the shipped one, where it stands on the encoder that is served.
+fn open_comparing(config: &Config) -> anyhow::Result<Option<Comparing>> {
+    let model = &config.encoder.model;
+    match &config.encoder.comparing {
+        None => Ok(Some(Comparing::shipped()?).filter(|shipped| shipped.meta().encoder == *model)),
+        Some(dir) => {
+            let trained = Comparing::load(dir).with_context(|| dir.display().to_string())?;
+            let other = &trained.meta().encoder;
+            anyhow::ensure!(
+                other == model,
+                "{} was trained on {other}, and encoder.model is {model}: train it again on that one, or leave encoder.comparing empty",
+                dir.display()
+            );
+            Ok(Some(trained))
+        }
+    }
 }
 
 /// The encoder that the configuration names, without a thread: for one text at a time.

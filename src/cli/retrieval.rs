@@ -42,6 +42,12 @@ pub(super) struct EvalRetrieval {
     /// Folder of a trained artefact; without it the one that is served
     #[arg(long, value_name = "DIR")]
     artefact: Option<PathBuf>,
+    /// Lay so much of the tuned weights over the pretrained ones, to choose model.blend of a recipe
+    #[arg(long, value_name = "SHARE")]
+    blend: Option<f64>,
+    /// Keep what --blend makes as an artefact
+    #[arg(long, value_name = "DIR", requires = "blend")]
+    save: Option<PathBuf>,
     /// The project's corpora: tickets of one cause, articles and what is asked of them
     #[arg(long, default_value = "datasets", value_name = "DIR")]
     datasets: PathBuf,
@@ -68,7 +74,14 @@ impl EvalRetrieval {
     pub(super) fn run(&self, global: &Global) -> anyhow::Result<ExitCode> {
         let config = global.start(None)?;
         let trained = self.artefact.as_deref().map_or_else(Comparing::shipped, Comparing::load)?;
-        let branch = Branch::parse(trained.branch(), arithmetic(config.encoder.arithmetic))?;
+        let file = match self.blend {
+            Some(share) => Branch::blend(trained.branch(), &open_training_encoder(&config)?.weights, share)?,
+            None => trained.branch().to_vec(),
+        };
+        if let (Some(dir), Some(share)) = (&self.save, self.blend) {
+            trained.blended(share, file.clone()).save(dir)?;
+        }
+        let branch = Branch::parse(&file, arithmetic(config.encoder.arithmetic))?;
         let spaces = Spaces { encoder: load_encoder(&config)?, branch };
         let figures = match &self.public {
             Some(folder) => spaces.public(folder)?,

@@ -259,7 +259,7 @@ pub(super) async fn article_examples(app: &App, queries: &[Vec<ArticleQuery>; 2]
     for (set, queries) in out.iter_mut().zip(queries) {
         for query in queries {
             let read = app.pipeline.read(&query.text, Some(query.lang)).await?;
-            let found = app.pipeline.match_articles(&read.clean, read.sentence, &read.intent).await?;
+            let found = app.pipeline.match_articles(&read.clean, read.compared, &read.intent).await?;
             let right = |id: &String| query.article.as_ref() == Some(id);
             let candidates: Vec<(MatchFeatures, bool)> = found.iter().map(|m| (m.features, right(&m.record.id))).collect();
             set.queries.push((candidates, query.article.is_some()));
@@ -279,7 +279,7 @@ pub(super) async fn ticket_examples(app: &App, tickets: &[CorpusTicket], tell: &
     for ticket in tickets {
         let read = app.pipeline.read(&ticket.body, Some(ticket.lang)).await?;
         let limit = crate::pipeline::DEPTH + 1;
-        let found = app.pipeline.match_tickets(&read.clean, read.sentence, &read.intent, SearchFilter::default(), limit).await?;
+        let found = app.pipeline.match_tickets(&read.clean, read.compared, &read.intent, SearchFilter::default(), limit).await?;
         let others: Vec<_> = found.into_iter().filter(|m| m.record.id != ticket.id).take(crate::pipeline::DEPTH).collect();
         // The ticket itself was among the hits: margins are taken again without it.
         let features = crate::pipeline::features_again(&others, &read.intent);

@@ -79,6 +79,9 @@ pub struct Models {
 #[serde(deny_unknown_fields)]
 pub struct Encoder {
     pub model: String,
+    /// Of the vectors that texts are compared by. `None`: the shipped one.
+    #[serde(deserialize_with = "none_if_empty")]
+    pub comparing: Option<PathBuf>,
     pub arithmetic: Arithmetic,
     /// Texts that may wait.
     pub queue: usize,

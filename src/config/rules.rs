@@ -35,6 +35,7 @@ const RULES: &[(&str, Rule)] = &[
     ("models.cache", Rule::Anything),
     ("models.registry", Rule::Anything),
     ("encoder.model", Rule::NotEmpty),
+    ("encoder.comparing", Rule::Anything),
     ("encoder.arithmetic", Rule::OneOf(&["auto", "int8", "blocks", "float"])),
     ("encoder.queue", Rule::Between(1, 1_000_000)),
     // The shortest is one text at the model's longest, 512 tokens.

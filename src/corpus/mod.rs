@@ -3,6 +3,7 @@
 //! Bringing data in from other formats, splitting it, taking it out again. A broken row is never skipped in silence: reading stops with
 //! its line, validation lists them all. Files are read as streams and written beside their place, so that size and a sudden end do no harm.
 
+mod alike;
 mod annotate;
 mod beside;
 mod catalogue;
@@ -27,6 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{CatalogueItem, Lang, TicketRecord, TicketState};
 
+pub use alike::{AlikeRow, AskedRow, CauseRow};
 pub use annotate::{Command, HELP as ANNOTATE_HELP, product_types};
 pub use beside::Beside;
 pub use catalogue::{CatalogueFile, RowFault, read_catalogue};
@@ -37,8 +39,8 @@ pub use source::Tick;
 pub use split::{PARTS, Part, SplitOptions, SplitSummary, TooSmall, split};
 pub use tagged::{TaggedRow, TaggedSpan, read_tagged};
 pub use validate::{
-    Finding, Kind, Report, Severity, validate_catalogue, validate_intents, validate_knowledge, validate_labelled, validate_tagged,
-    validate_tickets,
+    Finding, Kind, Report, Severity, validate_alike, validate_catalogue, validate_intents, validate_knowledge, validate_labelled,
+    validate_tagged, validate_tickets,
 };
 
 /// One labelled utterance. A row may carry more (an id, a group to split by), which training does not read.

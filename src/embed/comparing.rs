@@ -17,6 +17,10 @@ pub const KIND_NAME: &str = "retrieval";
 
 const BRANCH: &str = "branch.gguf";
 
+/// The files that the program was built with.
+const SHIPPED: [(&str, &[u8]); 2] =
+    [(META, include_bytes!("../../models/retrieval/model.json")), (BRANCH, include_bytes!("../../models/retrieval/branch.gguf"))];
+
 /// Everything about it but its numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +77,15 @@ impl Comparing {
         Comparing { meta, branch }
     }
 
+    /// With the branch that a share of its weights makes; its scores were those of the whole, and are left out.
+    #[must_use]
+    pub fn blended(&self, share: f64, branch: Vec<u8>) -> Self {
+        let mut meta = self.meta.clone();
+        meta.recipe["model"]["blend"] = share.into();
+        meta.scores.clear();
+        Comparing::new(meta, branch.into())
+    }
+
     pub fn meta(&self) -> &ComparingMeta {
         &self.meta
     }
@@ -95,7 +108,7 @@ impl Comparing {
     /// # Errors
     /// When the shipped files are broken or of another text version, which a test excludes.
     pub fn shipped() -> Result<Self, ArtefactError> {
-        Self::load(Path::new("models/retrieval"))
+        Self::parse(&artefact::built_in(&SHIPPED))
     }
 
     /// Reads an artefact's folder.
@@ -140,5 +153,35 @@ impl Comparing {
             let _ = writeln!(out, "| {source} | {} | {:.1} % | {:.1} % |", s.n, 100.0 * s.at_1, 100.0 * s.at_3);
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_artefact_is_read_as_it_was_written_and_another_kind_is_refused() {
+        let shipped = Comparing::shipped().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("retrieval");
+        shipped.save(&place).unwrap();
+        let read = Comparing::load(&place).unwrap();
+        assert_eq!((&read, read.version()), (&shipped, shipped.version()));
+        let other = shipped.blended(0.5, vec![1, 2, 3]);
+        assert_ne!(other.version(), shipped.version());
+        assert_eq!(other.meta().recipe["model"]["blend"], 0.5);
+        let json = std::fs::read_to_string(place.join(META)).unwrap().replace("\"kind\": \"retrieval\"", "\"kind\": \"tagger\"");
+        std::fs::write(place.join(META), json).unwrap();
+        assert!(Comparing::load(&place).unwrap_err().to_string().contains("it is a tagger"));
+        std::fs::remove_file(place.join(BRANCH)).unwrap();
+        assert!(Comparing::load(&place).is_err());
+    }
+
+    #[test]
+    fn hits_are_counted_by_their_place() {
+        let mut hits = HitScores::default();
+        [Some(0), Some(2), Some(3), None].into_iter().for_each(|place| hits.add(place));
+        assert_eq!(hits.mean(), HitScores { n: 4, at_1: 0.25, at_3: 0.5 });
     }
 }

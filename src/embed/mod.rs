@@ -39,8 +39,10 @@ impl Role {
 /// Which vectors are wanted of a text; each branch more costs a quarter of a pass, the trunk is run once for all.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// The sentence vector.
+    /// The sentence vector as it was pretrained.
     pub sentence: bool,
+    /// The vector that texts are compared by: of the branch that was trained for it, where there is one.
+    pub compared: bool,
     /// The vector of a task's branch.
     pub branch: Option<Arc<Branch>>,
     /// The states that a task's branch makes of the single tokens.
@@ -52,12 +54,18 @@ impl Wanted {
     pub fn sentence() -> Self {
         Wanted { sentence: true, ..Wanted::default() }
     }
+
+    /// The vector that texts are compared by, alone.
+    pub fn compared() -> Self {
+        Wanted { compared: true, ..Wanted::default() }
+    }
 }
 
 /// What was wanted of one text; the vectors are of length 1.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Encoded {
     pub sentence: Option<Vec<f32>>,
+    pub compared: Option<Vec<f32>>,
     pub branch: Option<Vec<f32>>,
     pub tokens: Option<TokenStates>,
 }
@@ -74,7 +82,7 @@ pub struct TokenStates {
 
 /// Anything that turns texts into vectors of length 1.
 pub trait SentenceEncoder: Send + Sync {
-    /// For the answer's `models` and the index's stamp.
+    /// For the answer's `models` and the index's stamp: also of the branch that texts are compared by.
     fn name(&self) -> &str;
 
     /// Numbers in a vector.
@@ -86,7 +94,7 @@ pub trait SentenceEncoder: Send + Sync {
     /// See [`EncodeError`].
     fn encode<'a>(&'a self, text: &'a str, role: Role, wanted: Wanted) -> EncodeFuture<'a>;
 
-    /// Many texts, in order, for indexing: synchronous, on the caller's thread, beside the queue.
+    /// Vectors that texts are compared by, of many, in order, for indexing: synchronous, on the caller's thread, beside the queue.
     ///
     /// # Errors
     /// See [`EncodeError`].

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use super::bert::{Encoder, Tokens};
+use super::layer::States;
 use super::{Branch, EncodeError, EncodeFuture, Encoded, Role, SentenceEncoder, TokenStates, Wanted};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,33 +32,47 @@ struct Job {
     answer: oneshot::Sender<Result<Encoded, EncodeError>>,
 }
 
+/// What the threads run.
+struct Engine {
+    encoder: Encoder,
+    /// Makes the vectors that texts are compared by; without it the pretrained layers do.
+    comparing: Option<Branch>,
+}
+
+impl Engine {
+    fn compared(&self, states: &States) -> Result<Vec<Vec<f32>>, EncodeError> {
+        self.comparing.as_ref().map_or_else(|| self.encoder.sentences(states), |branch| branch.pooled(states))
+    }
+}
+
 /// A handle to the encoder's threads; clones share them. They end when the last handle is dropped.
 #[derive(Clone)]
 pub struct EncoderWorker {
     name: Arc<str>,
-    encoder: Arc<Encoder>,
+    engine: Arc<Engine>,
     jobs: mpsc::Sender<Job>,
     config: WorkerConfig,
 }
 
 impl EncoderWorker {
-    /// `name` is the model's, for answers and stamps.
+    /// `name` is the model's, for answers and stamps; `comparing` makes the vectors that texts are compared by, in the place of the
+    /// pretrained layers.
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(name: &str, encoder: Encoder, config: WorkerConfig) -> Result<Self, EncodeError> {
-        let encoder = Arc::new(encoder);
+    pub fn start(name: &str, encoder: Encoder, comparing: Option<Branch>, config: WorkerConfig) -> Result<Self, EncodeError> {
+        let engine = Arc::new(Engine { encoder, comparing });
         let (jobs, queue) = mpsc::channel(config.queue.max(1));
-        let worker = EncoderWorker { name: name.into(), encoder: Arc::clone(&encoder), jobs, config };
+        let worker = EncoderWorker { name: name.into(), engine: Arc::clone(&engine), jobs, config };
         let queue = Arc::new(Mutex::new(queue));
         // As many as rayon would use: RAYON_NUM_THREADS bounds both.
         let threads = rayon::current_num_threads().max(1);
         for number in 0..threads {
             let share = Share { queue: Arc::clone(&queue), threads, batch_tokens: config.batch_tokens };
-            let encoder = Arc::clone(&encoder);
+            let engine = Arc::clone(&engine);
             std::thread::Builder::new()
                 .name(format!("encoder-{number}"))
-                .spawn(move || run(&encoder, &share))
+                .spawn(move || run(&engine, &share))
                 .map_err(|e| EncodeError::Model(e.to_string()))?;
         }
         Ok(worker)
@@ -69,8 +84,8 @@ impl EncoderWorker {
     }
 
     fn submit(&self, text: &str, role: Role, wanted: Wanted) -> Result<oneshot::Receiver<Result<Encoded, EncodeError>>, EncodeError> {
-        let tokens = self.encoder.tokenize(text, role)?;
-        let offsets = if wanted.tokens.is_some() { self.encoder.offsets(text, role)? } else { Vec::new() };
+        let tokens = self.engine.encoder.tokenize(text, role)?;
+        let offsets = if wanted.tokens.is_some() { self.engine.encoder.offsets(text, role)? } else { Vec::new() };
         let (answer, receiver) = oneshot::channel();
         self.jobs.try_send(Job { tokens, offsets, wanted, answer }).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => EncodeError::Overloaded { capacity: self.config.queue },
@@ -86,7 +101,7 @@ impl SentenceEncoder for EncoderWorker {
     }
 
     fn dimension(&self) -> usize {
-        self.encoder.dimension()
+        self.engine.encoder.dimension()
     }
 
     /// [`EncodeError::Overloaded`] comes at once when the queue is full.
@@ -102,11 +117,16 @@ impl SentenceEncoder for EncoderWorker {
     }
 
     fn encode_bulk(&self, texts: &[String], role: Role) -> Result<Vec<Vec<f32>>, EncodeError> {
-        let tokens = texts.iter().map(|t| self.encoder.tokenize(t, role)).collect::<Result<Vec<_>, _>>()?;
+        // The branch was trained with one role for both sides.
+        let role = if self.engine.comparing.is_some() { Role::Query } else { role };
+        let tokens = texts.iter().map(|t| self.engine.encoder.tokenize(t, role)).collect::<Result<Vec<_>, _>>()?;
         let mut order: Vec<usize> = (0..tokens.len()).collect();
         order.sort_by_key(|&i| tokens[i].len());
         let parts = batches(&order, |&i| tokens[i].len(), self.config.batch_tokens);
-        let encoded = parts.par_iter().map(|part| self.encoder.encode(&part.iter().map(|&i| tokens[i].clone()).collect::<Vec<_>>()));
+        let encoded = parts.par_iter().map(|part| {
+            let states = self.engine.encoder.trunk(&part.iter().map(|&i| tokens[i].clone()).collect::<Vec<_>>())?;
+            self.engine.compared(&states)
+        });
         let encoded: Vec<Vec<Vec<f32>>> = encoded.collect::<Result<_, _>>()?;
         let mut vectors = vec![Vec::new(); tokens.len()];
         for (&i, vector) in parts.into_iter().flatten().zip(encoded.into_iter().flatten()) {
@@ -141,13 +161,13 @@ impl Share {
     }
 }
 
-fn run(encoder: &Encoder, share: &Share) {
+fn run(engine: &Engine, share: &Share) {
     while let Some(mut batch) = share.next_batch() {
         // Callers who have gone are skipped.
         batch.retain(|job| !job.answer.is_closed());
         let input: Vec<Tokens> = batch.iter_mut().map(|job| std::mem::take(&mut job.tokens)).collect();
         let wanted: Vec<&Wanted> = batch.iter().map(|job| &job.wanted).collect();
-        match encode(encoder, &input, &wanted) {
+        match encode(engine, &input, &wanted) {
             Ok(encoded) => {
                 for (job, mut encoded) in batch.into_iter().zip(encoded) {
                     if let Some(tokens) = &mut encoded.tokens {
@@ -166,17 +186,24 @@ fn run(encoder: &Encoder, share: &Share) {
     }
 }
 
-/// One pass of the trunk for all texts, and on top of it what each wants: the sentence layers, a branch, or both.
-fn encode(encoder: &Encoder, batch: &[Tokens], wanted: &[&Wanted]) -> Result<Vec<Encoded>, EncodeError> {
+/// One pass of the trunk for all texts, and on top of it what each wants.
+fn encode(engine: &Engine, batch: &[Tokens], wanted: &[&Wanted]) -> Result<Vec<Encoded>, EncodeError> {
     if batch.is_empty() {
         return Ok(Vec::new());
     }
-    let states = encoder.trunk(batch)?;
+    let states = engine.encoder.trunk(batch)?;
     let mut out = vec![Encoded::default(); batch.len()];
-    let rows: Vec<usize> = (0..batch.len()).filter(|&i| wanted[i].sentence).collect();
+    let who = |wants: &dyn Fn(&Wanted) -> bool| (0..batch.len()).filter(|&i| wants(wanted[i])).collect::<Vec<usize>>();
+    let rows = who(&|w| w.sentence);
     if !rows.is_empty() {
-        for (&row, vector) in rows.iter().zip(encoder.sentences(&states.only(&rows)?)?) {
+        for (&row, vector) in rows.iter().zip(engine.encoder.sentences(&states.only(&rows)?)?) {
             out[row].sentence = Some(vector);
+        }
+    }
+    let rows = who(&|w| w.compared);
+    if !rows.is_empty() {
+        for (&row, vector) in rows.iter().zip(engine.compared(&states.only(&rows)?)?) {
+            out[row].compared = Some(vector);
         }
     }
     for branch in distinct(wanted.iter().filter_map(|w| w.branch.as_ref())) {

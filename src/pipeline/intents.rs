@@ -38,9 +38,9 @@ impl IntentModel {
         self.wanted.as_ref()
     }
 
-    /// Which vectors to ask for when the sentence vector is wanted, too.
-    pub(super) fn wanted_with_sentence(&self) -> Wanted {
-        Wanted { branch: self.wanted.as_ref().and_then(|w| w.branch.clone()), ..Wanted::sentence() }
+    /// Which vectors to ask for when the text is to be compared, too.
+    pub(super) fn wanted_and_compared(&self) -> Wanted {
+        Wanted { compared: true, ..self.wanted.clone().unwrap_or_default() }
     }
 
     /// By the sparse terms alone, all labels.
@@ -83,8 +83,8 @@ pub struct ReadText {
     pub clean: Normalized,
     /// All labels.
     pub intent: Intent,
-    /// The sentence vector.
-    pub sentence: Arc<[f32]>,
+    /// The vector that it is compared by.
+    pub compared: Arc<[f32]>,
 }
 
 impl Pipeline {
@@ -119,7 +119,7 @@ impl Pipeline {
         Ok((lang, intent))
     }
 
-    /// Language, intent on the full path and sentence vector of a text, in one pass of the encoder.
+    /// Language, intent on the full path and the vector that a text is compared by, in one pass of the encoder.
     ///
     /// # Errors
     /// The encoder's.
@@ -127,8 +127,8 @@ impl Pipeline {
         let model = self.lineup.champion();
         let clean = normalize(text);
         let lang = lang.unwrap_or_else(|| language(&clean));
-        let encoded = self.encoder.encode(text, Role::Query, model.wanted_with_sentence()).await?;
+        let encoded = self.encoder.encode(text, Role::Query, model.wanted_and_compared()).await?;
         let intent = model.full(&clean, lang, &encoded);
-        Ok(ReadText { lang, clean, intent, sentence: encoded.sentence.unwrap_or_default().into() })
+        Ok(ReadText { lang, clean, intent, compared: encoded.compared.unwrap_or_default().into() })
     }
 }

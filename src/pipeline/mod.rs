@@ -197,7 +197,7 @@ impl Pipeline {
     /// Overload, or a part that failed.
     pub async fn similar(&self, text: &str, top_k: usize, filter: SearchFilter) -> Result<Vec<ScoredTicket>, PipelineError> {
         let read = self.read(text, None).await?;
-        let matches = self.match_tickets(&read.clean, read.sentence, &read.intent, filter, top_k).await?;
+        let matches = self.match_tickets(&read.clean, read.compared, &read.intent, filter, top_k).await?;
         Ok(self.ticket_rows(matches, top_k))
     }
 
@@ -286,7 +286,7 @@ impl Pipeline {
         let seats = Arc::clone(&understood.seats);
         let model = seats.champion();
         let settled = message.mode == Mode::Auto && model.settles(&understood.intent, self.policy.load().precision.intent);
-        let wanted = if settled { Wanted::sentence() } else { model.wanted_with_sentence() };
+        let wanted = if settled { Wanted::compared() } else { model.wanted_and_compared() };
         let tagger = self.tagger.load_full();
         let wanted = Wanted { tokens: tagger.branch().cloned(), ..wanted };
         let encoded = self.encoder.encode(message.text, Role::Query, wanted).await?;
@@ -302,7 +302,7 @@ impl Pipeline {
         timing.entities += milliseconds(stage);
 
         let stage = Instant::now();
-        let vector: Arc<[f32]> = encoded.sentence.unwrap_or_default().into();
+        let vector: Arc<[f32]> = encoded.compared.unwrap_or_default().into();
         let (tickets, articles) = tokio::try_join!(
             self.match_tickets(&understood.clean, Arc::clone(&vector), &understood.intent, SearchFilter::default(), message.top_k),
             self.match_articles(&understood.clean, vector, &understood.intent),
@@ -364,7 +364,7 @@ impl Pipeline {
 }
 
 /// Hits looked at, whatever the number shown: the features compare a hit with the others, so they must not depend on it.
-pub const DEPTH: usize = 10;
+pub const DEPTH: usize = 30;
 
 /// Puts hits and records together; a record that was deleted since the index answered is left out.
 fn matches<R>(hits: Vec<Hit>, records: Vec<R>, intent: &Intent, key: impl Fn(&R) -> (&str, Option<&str>)) -> Vec<Match<R>> {

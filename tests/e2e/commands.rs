@@ -13,6 +13,7 @@ const COMMANDS: &[&[&str]] = &[
     &["train"],
     &["train", "classifier"],
     &["train", "ner"],
+    &["train", "retrieval"],
     &["train", "gate"],
     &["train", "linking"],
     &["eval"],
@@ -23,6 +24,7 @@ const COMMANDS: &[&[&str]] = &[
     &["eval", "curve"],
     &["eval", "public"],
     &["eval", "resolve"],
+    &["eval", "retrieval"],
     &["eval", "speed"],
     &["embed"],
     &["data"],
@@ -142,7 +144,7 @@ fn a_setting_that_a_recipe_does_not_know_is_refused() {
 #[test]
 fn the_shipped_corpora_are_valid_and_a_broken_one_names_its_line() {
     let done = run(&["data", "validate"]).expect(0);
-    for corpus in ["intents", "articles", "tickets", "catalogue", "ner"] {
+    for corpus in ["intents", "articles", "tickets", "catalogue", "ner", "similar"] {
         assert!(done.out.contains(corpus), "{corpus} in {}", done.out);
     }
     assert!(run(&["data", "stats"]).expect(0).out.contains("out_of_scope"));

@@ -91,6 +91,61 @@ fn spans_of_ones_own_are_trained_and_measured() {
 }
 
 #[test]
+fn what_texts_are_compared_by_is_trained_measured_and_served() {
+    let dir = folder();
+    let put = |name: &str, rows: &[String]| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, rows.join("\n")).expect("a file");
+    };
+    let things = ["kettle", "tent", "parcel", "coupon", "refund", "charger", "mattress", "sofa"];
+    let told = |thing: &str| [format!("the {thing} is gone"), format!("no {thing} anywhere"), format!("where did my {thing} go")];
+    let cause =
+        |thing: &&str| serde_json::json!({ "cause": thing, "lang": "en", "intent": "order_status", "texts": told(thing) }).to_string();
+    put("causes.jsonl", &things.iter().map(cause).collect::<Vec<_>>());
+    let text = "name = 'mine'\nout = 'mine'\nseed = 3\ndata = { causes = ['causes.jsonl'] }\nmodel = { part = 6, texts = 3, held = 4 }\ntuning = { epochs = 1 }\n";
+    let path = dir.path().join("mine.toml");
+    fs::write(&path, text).expect("a file");
+    let (recipe, out) = (path.display().to_string(), dir.path().join("mine"));
+    let done = run(&["train", "retrieval", &recipe]).expect(0);
+    assert!(done.out.contains("causes.pretrained") && out.join("branch.gguf").exists() && !out.with_extension("training").exists());
+
+    let ticket = |(n, text): (usize, String)| {
+        serde_json::json!({ "id": format!("T{n}"), "lang": "en", "cause": "c", "intent": "order_status", "state": "open",
+            "created_at": "2026-01-01T00:00:00Z", "subject": "gone", "body": text, "resolution": "found" })
+        .to_string()
+    };
+    put("corpora/tickets/tickets.jsonl", &told("lamp").into_iter().enumerate().map(ticket).collect::<Vec<_>>());
+    let article = r#"{"id": "a", "lang": "en", "question": "Where is my lamp?", "answer": "In the hall."}"#;
+    put("corpora/articles/articles.jsonl", &[article.to_owned()]);
+    let query = r#"{"text": "no lamp", "lang": "en", "article": "a"}"#;
+    for split in ["valid", "test"] {
+        put(&format!("corpora/articles/queries.{split}.jsonl"), &[query.to_owned()]);
+    }
+    let (artefact, corpora) = (out.display().to_string(), dir.path().join("corpora").display().to_string());
+    let blend = dir.path().join("blend");
+    let arguments =
+        ["eval", "retrieval", "--artefact", &artefact, "--datasets", &corpora, "--blend", "0.5", "--save", &blend.display().to_string()];
+    let report = run(&arguments).expect(0).out;
+    assert!(report.contains("tickets.en") && report.contains("articles.test") && report.contains("100.0 %"), "{report}");
+    assert!(blend.join("model.json").exists());
+
+    let refused = |setting: &str| run(&["train", "retrieval", &recipe, "--set", setting]).expect(1).err;
+    for (setting, expect) in [
+        ("model.temperature=0", "above 0"),
+        ("model.part=600", "lower model.part"),
+        ("data.causes=['no.jsonl']", "no.jsonl"),
+        ("data.causes=[]", "names no file"),
+    ] {
+        assert!(refused(setting).contains(expect), "{setting}: {}", refused(setting));
+    }
+    let other = out.join("model.json");
+    fs::write(&other, fs::read_to_string(&other).expect("a file").replace("multilingual-e5-small", "another")).expect("a file");
+    let refused = run(&["embed", &recipe, "--option", &format!("encoder.comparing={artefact}")]).expect(1).err;
+    assert!(refused.contains("was trained on another"), "{refused}");
+}
+
+#[test]
 fn what_cannot_be_trained_on_is_refused_with_what_to_do() {
     let dir = folder();
     let recipe = recipe(dir.path());

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use fenzhen::classify::Cascade;
 use fenzhen::corpus::{Example, read_jsonl};
+use fenzhen::embed::comparing::Comparing;
 use fenzhen::embed::{Arithmetic, Branch, EncodeError, Encoder, EncoderWorker, Role, SentenceEncoder, Wanted, WorkerConfig};
 
 use crate::support::{RUNTIME, load_encoder, root};
@@ -114,7 +115,7 @@ fn ten_megabytes_are_cut_before_they_are_read() {
 
 fn worker(queue: usize) -> EncoderWorker {
     let config = WorkerConfig { queue, batch_tokens: 2048, timeout: Duration::from_secs(60) };
-    EncoderWorker::start("test", load_encoder(Arithmetic::Auto), config).expect("a worker")
+    EncoderWorker::start("test", load_encoder(Arithmetic::Auto), None, config).expect("a worker")
 }
 
 /// Polled once: what a full queue says is said without waiting.
@@ -178,12 +179,28 @@ fn bulk_encoding_keeps_the_order_of_its_texts() {
 }
 
 #[test]
+fn texts_are_compared_by_the_branch_that_was_trained_for_it() {
+    let trained = Comparing::shipped().expect("the shipped branch");
+    let branch = Branch::parse(trained.branch(), Arithmetic::Auto).expect("it fits the trunk");
+    let config = WorkerConfig { queue: 8, batch_tokens: 2048, timeout: Duration::from_secs(60) };
+    let worker = EncoderWorker::start("test", load_encoder(Arithmetic::Auto), Some(branch), config).expect("a worker");
+    let text = "洗完缩了一大圈,只能给娃穿".to_owned();
+    let both = Wanted { sentence: true, compared: true, ..Wanted::default() };
+    let encoded = RUNTIME.block_on(worker.encode(&text, Role::Query, both)).expect("vectors");
+    let (sentence, compared) = (encoded.sentence.expect("as pretrained"), encoded.compared.expect("as compared"));
+    // What is indexed meets what is asked, and a classifier on the pretrained vectors sees them unchanged.
+    assert_near(&[compared.clone()], &worker.encode_bulk(&[text.clone()], Role::Passage).expect("vectors"), 0.9999, "indexed");
+    assert_near(&[sentence.clone()], &in_batches(&BEST, &[text], 1), 0.9999, "pretrained");
+    assert!(cosine(&sentence, &compared) < 0.99);
+}
+
+#[test]
 fn one_pass_gives_everybody_what_they_want() {
     let worker = worker(64);
     let dense = Cascade::shipped().expect("the shipped classifier").dense().cloned().expect("its share of the encoder");
     let branch = |arithmetic| Branch::parse(dense.branch.as_deref().expect("a branch"), arithmetic).expect("a branch");
     let branches = [Arc::new(branch(Arithmetic::Auto)), Arc::new(branch(Arithmetic::Float))];
-    let wanted = |sentence, branch: Option<&Arc<Branch>>| Wanted { sentence, branch: branch.cloned(), tokens: None };
+    let wanted = |sentence, branch: Option<&Arc<Branch>>| Wanted { sentence, branch: branch.cloned(), ..Wanted::default() };
     let text = "怎么退货";
     let wants = [wanted(true, None), wanted(true, Some(&branches[0])), wanted(false, Some(&branches[1])), wanted(false, None)];
     let answers = RUNTIME.block_on(futures_util::future::join_all(wants.map(|w| worker.encode(text, Role::Query, w))));

@@ -58,7 +58,7 @@ fn without_a_free_place_a_request_is_refused_at_once() {
 #[test]
 fn a_flooded_encoder_refuses_some_and_serves_the_others() {
     let config = WorkerConfig { queue: 1, batch_tokens: 2048, timeout: Duration::from_secs(30) };
-    let shop = Shop::with_worker(EncoderWorker::start("small", load_encoder(Arithmetic::Auto), config).expect("a worker"));
+    let shop = Shop::with_worker(EncoderWorker::start("small", load_encoder(Arithmetic::Auto), None, config).expect("a worker"));
     let body = json!({ "text": "快递三天没动了".repeat(20) }).to_string();
     let answers = RUNTIME.block_on(async {
         let asked = (0..48).map(|_| {
@@ -79,7 +79,7 @@ fn a_flooded_encoder_refuses_some_and_serves_the_others() {
 #[test]
 fn a_batch_waits_for_a_busy_encoder_instead_of_failing_its_items() {
     let config = WorkerConfig { queue: 1, batch_tokens: 2048, timeout: Duration::from_secs(30) };
-    let worker = EncoderWorker::start("small", load_encoder(Arithmetic::Auto), config).expect("a worker");
+    let worker = EncoderWorker::start("small", load_encoder(Arithmetic::Auto), None, config).expect("a worker");
     let shop = Shop::with_worker(worker).behind(|service| service.limits.request_timeout = Duration::from_secs(20));
     let items: Vec<_> = (0..40).map(|i| json!({ "text": format!("第{i}单还没发货") })).collect();
     let answer = shop.post("/v1/triage/batch", &json!({ "items": items })).expect(200);

@@ -29,6 +29,12 @@ use tower::ServiceExt;
 pub const EXAMPLE: &str = "买的粉色XL码羽绒服还没发货,什么时候能到?";
 pub const ENCODER: &str = "multilingual-e5-small";
 
+/// What answers and stamps call it: with the branch that texts are compared by.
+pub fn encoder_version() -> String {
+    let trained = fenzhen::embed::comparing::Comparing::shipped().expect("the shipped branch");
+    format!("{ENCODER}+{}", trained.version())
+}
+
 /// Pools and timers belong to a runtime, so that what tests share lives in a shared one.
 pub static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime"));

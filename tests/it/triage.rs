@@ -60,7 +60,7 @@ fn the_example_message_is_answered_whole() {
     for version in ["classifier", "ner", "gate"] {
         assert!(triage["models"][version].as_str().is_some_and(|v| v.contains('@')), "{:#}", triage["models"]);
     }
-    assert_eq!(triage["models"]["encoder"], crate::support::ENCODER);
+    assert_eq!(triage["models"]["encoder"], crate::support::encoder_version());
     for stage in ["classify", "entities", "encode", "retrieve", "decide", "total"] {
         assert!(triage["timing_ms"][stage].as_f64().is_some_and(|ms| ms >= 0.0), "{stage} of {:#}", triage["timing_ms"]);
     }

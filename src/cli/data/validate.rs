@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::super::output::{GREEN, Hinted, RED, YELLOW, line, paint};
 use super::{SPLITS, doubt, with_bar};
 use crate::corpus::{
-    ArticleQuery, CorpusTicket, Example, Finding, OUT_OF_SCOPE, Report, Severity, read_jsonl, read_tagged, read_taxonomy,
+    ArticleQuery, CorpusTicket, Example, Finding, OUT_OF_SCOPE, Report, Severity, read_jsonl, read_tagged, read_taxonomy, validate_alike,
     validate_catalogue, validate_intents, validate_knowledge, validate_labelled, validate_tagged, validate_tickets,
 };
 use crate::domain::{Article, CatalogueItem, Lang};
@@ -166,7 +166,13 @@ fn judge(dir: &Path) -> anyhow::Result<BTreeMap<&'static str, Report>> {
     let tagged = SPLITS.map(|s| read_tagged(&dir.join(format!("ner/{s}.jsonl"))));
     let [spans_train, spans_valid, spans_test] = tagged;
     let (spans_train, spans_valid, spans_test) = (spans_train?, spans_valid?, spans_test?);
+    let causes = read_jsonl(&dir.join("similar/causes.train.jsonl"))?;
+    let asked = read_jsonl(&dir.join("similar/articles.train.jsonl"))?;
+    let questions = read_jsonl(&dir.join("similar/questions.train.jsonl"))?;
+    let of_queries = queries.0.iter().chain(&queries.1).map(|q| q.text.as_str());
+    let measured: Vec<&str> = of_queries.chain(tickets.iter().map(|t| t.body.as_str())).collect();
     Ok(BTreeMap::from([
+        ("similar", validate_alike(&taxonomy, &causes, &asked, &questions, &measured)),
         ("intents", validate_intents(&taxonomy, &[("train", &train), ("valid", &valid), ("test", &test)], minimum)),
         ("articles", validate_knowledge(&taxonomy, &articles, &[("valid", &queries.0), ("test", &queries.1)])),
         ("tickets", validate_tickets(&taxonomy, &tickets)),

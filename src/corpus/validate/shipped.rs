@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rustc_hash::FxHashMap;
 
 use super::super::near::near_pairs;
-use super::super::{ArticleQuery, CorpusTicket, Example, TaggedRow, Taxonomy};
+use super::super::{AlikeRow, ArticleQuery, AskedRow, CauseRow, CorpusTicket, Example, TaggedRow, Taxonomy};
 use super::Report;
 use crate::domain::{Article, CatalogueItem, EntityType, Lang};
 
@@ -95,6 +95,62 @@ pub fn validate_tickets(taxonomy: &Taxonomy, tickets: &[CorpusTicket]) -> Report
         report.warning(format!("cause {cause} has one ticket only: nothing to be found by it"));
     }
     let texts: Vec<(&str, &str)> = tickets.iter().map(|t| (t.id.as_str(), t.body.as_str())).collect();
+    report_duplicates(&mut report, &texts);
+    report
+}
+
+/// Judges what retrieval is trained on; no text of it may be near one of `measured`, on which it is measured.
+pub fn validate_alike(
+    taxonomy: &Taxonomy,
+    causes: &[CauseRow],
+    articles: &[AskedRow],
+    questions: &[AlikeRow],
+    measured: &[&str],
+) -> Report {
+    let mut report = Report::default();
+    let known: HashSet<&str> = taxonomy.intents().map(|(id, _)| id).collect();
+    let mut texts: Vec<(&str, &str)> = Vec::new();
+    let group = |report: &mut Report, id: &str, intent: Option<&str>, near: Option<&str>, ids: &HashSet<&str>| {
+        if intent.is_some_and(|i| !known.contains(i)) {
+            report.error(format!("{id} has the unknown intent {:?}", intent.unwrap_or_default()));
+        }
+        if let Some(near) = near.filter(|near| !ids.contains(near)) {
+            report.warning(format!("{id} is near {near}, which is not there"));
+        }
+    };
+    unique(&mut report, "cause", causes.iter().map(|c| c.cause.as_str()));
+    let ids: HashSet<&str> = causes.iter().map(|c| c.cause.as_str()).collect();
+    for row in causes {
+        group(&mut report, &row.cause, Some(&row.intent), row.near.as_deref(), &ids);
+        texts.extend(row.texts.iter().map(|t| ("training", t.as_str())));
+        if row.texts.len() < 2 {
+            report.error(format!("{} has fewer than two tickets", row.cause));
+        }
+    }
+    unique(&mut report, "article", articles.iter().map(|a| a.id.as_str()));
+    let ids: HashSet<&str> = articles.iter().map(|a| a.id.as_str()).collect();
+    for row in articles {
+        group(&mut report, &row.id, Some(&row.intent), row.near.as_deref(), &ids);
+        texts.extend(row.asked.iter().chain([&row.question]).map(|t| ("training", t.as_str())));
+    }
+    unique(&mut report, "group of questions", questions.iter().map(|q| q.id.as_str()));
+    for row in questions {
+        texts.extend(row.same.iter().chain(&row.unlike).map(|t| ("training", t.as_str())));
+        if row.same.len() < 2 {
+            report.error(format!("{} has fewer than two questions that mean the same", row.id));
+        }
+    }
+    for (name, n) in [("causes", causes.len()), ("articles", articles.len()), ("questions", questions.len()), ("texts", texts.len())] {
+        report.sizes.insert(name.to_owned(), n);
+    }
+    if texts.iter().any(|t| t.1.trim().is_empty()) {
+        report.error("an empty text".into());
+    }
+    let seen: HashSet<&str> = texts.iter().map(|t| t.1).collect();
+    texts.extend(measured.iter().filter(|t| !seen.contains(*t)).map(|t| ("measured", *t)));
+    for text in measured.iter().filter(|t| seen.contains(*t)) {
+        report.error(format!("{text:?} is measured on and stands in training"));
+    }
     report_duplicates(&mut report, &texts);
     report
 }
@@ -214,5 +270,22 @@ mod tests {
         let report = validate_intents(&taxonomy(), &[("train", &train), ("test", &test)], |_, _, _| 0);
         assert_eq!(report.findings, []);
         assert_eq!(report.sizes["train"], 2);
+    }
+
+    #[test]
+    fn what_is_measured_on_may_not_stand_in_training() {
+        let cause = |texts: &[&str]| CauseRow {
+            cause: "c".into(),
+            lang: Lang::En,
+            intent: "a".into(),
+            near: None,
+            texts: texts.iter().map(|t| (*t).to_owned()).collect(),
+        };
+        let judge = |texts: &[&str], measured: &[&str]| validate_alike(&taxonomy(), &[cause(texts)], &[], &[], measured);
+        assert_eq!(judge(&["the lid will not close", "steam everywhere"], &["my card was charged twice"]).errors(), 0);
+        assert_eq!(judge(&["the lid will not close", "steam everywhere"], &["the lid will not close"]).errors(), 1);
+        assert_eq!(judge(&["the lid will not close at all", "steam"], &["the lid will not close at all!"]).errors(), 1);
+        assert_eq!(judge(&["steam everywhere", "steam everywhere"], &[]).errors(), 1);
+        assert_eq!(judge(&["steam everywhere"], &[]).errors(), 1);
     }
 }

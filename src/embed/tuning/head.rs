@@ -27,11 +27,12 @@ pub trait Head: Sync {
     /// candle's.
     fn variables(&self, hidden: usize) -> Result<Vec<(String, Tensor)>>;
 
-    /// The sum of the texts' losses over `texts`, the number of the whole batch of which these may be a part: a scalar.
+    /// The sum of the texts' losses over `texts`, the number of the whole batch of which these may be a part: a scalar. They come in one
+    /// batch, or in several where [`Self::batches`] has put together texts of any length.
     ///
     /// # Errors
     /// candle's.
-    fn loss(&self, batch: &Batch<'_>, texts: usize, noise: &mut Noise) -> Result<Tensor>;
+    fn loss(&self, batches: &[Batch<'_>], texts: usize, noise: &mut Noise) -> Result<Tensor>;
 
     /// What the score is taken from, for each text of a batch.
     ///

@@ -157,7 +157,8 @@ impl Head for LabelHead<'_> {
         Ok(vec![("head.weight".to_owned(), self.weight.clone()), ("head.bias".to_owned(), self.bias.clone())])
     }
 
-    fn loss(&self, batch: &Batch<'_>, texts: usize, noise: &mut Noise) -> Result<Tensor> {
+    fn loss(&self, batches: &[Batch<'_>], texts: usize, noise: &mut Noise) -> Result<Tensor> {
+        let [batch] = batches else { candle_core::bail!("labels come in one batch") };
         let logits = logits(&noise.drop(&pooled(batch)?)?, batch)?;
         let labels = batch.rows.iter().map(|&r| self.labels[r] as u32).collect();
         logits.apply_op1(CrossEntropy { labels, smoothing: self.smoothing, divisor: texts as f32 })
@@ -225,7 +226,7 @@ impl Head for Bare {
         Ok(Vec::new())
     }
 
-    fn loss(&self, _: &Batch<'_>, _: usize, _: &mut Noise) -> Result<Tensor> {
+    fn loss(&self, _: &[Batch<'_>], _: usize, _: &mut Noise) -> Result<Tensor> {
         candle_core::bail!("nothing is learned without a head")
     }
 

@@ -62,6 +62,9 @@ pub struct Fitted {
 /// Parts of a batch that run side by side. Fixed, so that the sums are the same on every machine.
 const PARTS: usize = 2;
 
+/// Texts of a piece of a part whose texts are of any length.
+const PIECE: usize = 12;
+
 /// Steps between two values that are averaged.
 const AVERAGE_EVERY: usize = 4;
 
@@ -108,13 +111,16 @@ struct Run<'a> {
     network: Network,
     optimizer: AdamW,
     steps: usize,
+    /// Whether the head puts its batches together.
+    mixed: bool,
 }
 
 impl<'a> Run<'a> {
     fn start(job: Fit<'a>, head: &'a dyn Head) -> Result<Self> {
         let network = Network::new(job.weights, head)?;
         let optimizer = AdamW::new(&network.variables, job.parameters.weight_decay as f32);
-        let mut run = Run { job, head, network, optimizer, steps: 0 };
+        let mixed = head.batches(&mut place(job.seed, 0, usize::MAX, 0)).is_some();
+        let mut run = Run { job, head, network, optimizer, steps: 0, mixed };
         run.steps = job.parameters.epochs * run.batches(0).len();
         Ok(run)
     }
@@ -171,7 +177,11 @@ impl<'a> Run<'a> {
                 tokens_below: byte(self.job.parameters.token_dropout),
                 epoch,
             };
-            let states = self.network.forward(Padded::of(self.job.set, rows)?, rows, Some(&mut noise))?;
+            let pieces = self.pieces(rows);
+            let mut states = Vec::with_capacity(pieces.len());
+            for rows in &pieces {
+                states.push(self.network.forward(Padded::of(self.job.set, rows)?, rows, Some(&mut noise))?);
+            }
             let loss = self.head.loss(&states, batch.len(), &mut noise)?;
             let gradients = loss.backward()?;
             let of = |(name, v): &(String, Var)| match gradients.get(v) {
@@ -188,6 +198,16 @@ impl<'a> Run<'a> {
             sums = sums.into_par_iter().zip(gradients).map(|(a, b)| a + b).collect::<Result<_>>()?;
         }
         Ok((loss, sums))
+    }
+
+    /// The texts of one loss as they are run: those of a head's own batches sorted by length, so that little of it is padding.
+    fn pieces(&self, rows: &[usize]) -> Vec<Vec<usize>> {
+        if !self.mixed {
+            return vec![rows.to_vec()];
+        }
+        let mut rows = rows.to_vec();
+        rows.sort_by_key(|&r| self.job.set.length(r));
+        rows.chunks(PIECE).map(<[usize]>::to_vec).collect()
     }
 
     fn score(&self, rows: &[usize]) -> Result<f64> {

@@ -71,7 +71,8 @@ impl Head for TaggerHead<'_> {
         Ok(out)
     }
 
-    fn loss(&self, batch: &Batch<'_>, texts: usize, noise: &mut Noise) -> Result<Tensor> {
+    fn loss(&self, batches: &[Batch<'_>], texts: usize, noise: &mut Noise) -> Result<Tensor> {
+        let [batch] = batches else { candle_core::bail!("tagged texts come in one batch") };
         // Each row meets one of the catalogues, another one each epoch.
         let reading = |row: usize| &self.readings[(row + noise.epoch) % self.readings.len()][row];
         let mut rows: Vec<Vec<u32>> = batch.rows.iter().flat_map(|&r| reading(r).iter().cloned()).collect();

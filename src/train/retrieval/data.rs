@@ -6,42 +6,10 @@ use std::path::{Path, PathBuf};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use serde::Deserialize;
 
 use super::RetrievalRecipe;
-use crate::corpus::{Example, data_hash, read_jsonl};
+use crate::corpus::{AlikeRow, AskedRow, CauseRow, Example, data_hash, read_jsonl};
 use crate::train::TrainError;
-
-/// Tickets of one cause. Rows may carry more than is read here.
-#[derive(Debug, Clone, Deserialize)]
-pub struct CauseRow {
-    pub cause: String,
-    /// Another cause that shares its words.
-    #[serde(default)]
-    pub near: Option<String>,
-    pub texts: Vec<String>,
-}
-
-/// An article and what is asked of it.
-#[derive(Debug, Clone, Deserialize)]
-pub struct AskedRow {
-    pub id: String,
-    pub question: String,
-    pub answer: String,
-    #[serde(default)]
-    pub near: Option<String>,
-    pub asked: Vec<String>,
-}
-
-/// Questions that want the same answer, and such that share their words and want another.
-#[derive(Debug, Clone, Deserialize)]
-pub struct AlikeRow {
-    pub id: String,
-    #[serde(default)]
-    pub answer: Option<String>,
-    pub same: Vec<String>,
-    pub unlike: Vec<String>,
-}
 
 /// Texts that mean the same.
 #[derive(Debug, Clone, Default)]
@@ -86,19 +54,20 @@ impl RetrievalCorpus {
         let (questions, labelled) = (under(&recipe.data.questions), under(&recipe.data.labelled));
         let all: Vec<&Path> = [&causes, &articles, &questions, &labelled].into_iter().flatten().map(PathBuf::as_path).collect();
         let hash = data_hash(&all)?;
+        let rounds = &recipe.model.rounds;
         let mut sources = Vec::new();
         let groups: Vec<Group> = rows::<CauseRow>(&causes)?.into_iter().map(Group::from).collect();
-        sources.push(Source::of("causes", groups, 1));
+        sources.push(Source::of("causes", groups, rounds.causes));
         let groups: Vec<Group> = rows::<AskedRow>(&articles)?.into_iter().map(Group::from).collect();
-        sources.push(Source::of("articles", groups, 1));
+        sources.push(Source::of("articles", groups, rounds.articles));
         let groups: Vec<Group> = rows::<AlikeRow>(&questions)?.into_iter().flat_map(Group::of_questions).collect();
-        sources.push(Source::of("questions", groups, 1));
+        sources.push(Source::of("questions", groups, rounds.questions));
         let mut labels: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for row in rows::<Example>(&labelled)? {
             labels.entry(row.intent).or_default().push(row.text);
         }
         let groups = labels.into_iter().map(|(name, texts)| Group { name, near: None, texts }).collect();
-        sources.push(Source::of("labelled", groups, recipe.model.label_rounds));
+        sources.push(Source::of("labelled", groups, rounds.labelled));
         sources.retain(|s| !s.groups.is_empty());
         for source in &mut sources {
             source.hold(recipe.model.held, recipe.seed);

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Result, Tensor};
 use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 use self::recipe::RetrievalParameters;
 use super::workplace::tell_tuning;
@@ -39,6 +40,10 @@ pub fn train_retrieval(
     for source in &corpus.sources {
         let (groups, held) = (source.groups.len(), source.families[source.held..].iter().map(Vec::len).sum::<usize>());
         tell(News::Step(&format!("{}: {groups} groups in {} families, {held} groups held out", source.name, source.families.len())));
+    }
+    let RetrievalParameters { part, texts, .. } = recipe.model;
+    if corpus.parts(part, texts, &mut ChaCha8Rng::seed_from_u64(recipe.seed)).len() < 2 {
+        return Err(TrainError::Data(format!("an epoch has no two parts of {part} texts of one kind: add groups, or lower model.part")));
     }
     let total = corpus.texts.len();
     let done = std::sync::atomic::AtomicUsize::new(0);
@@ -93,15 +98,15 @@ impl Head for ContrastHead<'_> {
         Ok(Vec::new())
     }
 
-    fn loss(&self, batch: &Batch<'_>, texts: usize, _: &mut Noise) -> Result<Tensor> {
-        let vectors = batch.states.apply_op1(Pool { lengths: batch.lengths.clone(), scale: 1.0 })?;
-        let groups = batch.rows.iter().map(|&r| self.corpus.group[r]).collect();
+    fn loss(&self, batches: &[Batch<'_>], texts: usize, _: &mut Noise) -> Result<Tensor> {
+        let vectors = Tensor::cat(&batches.iter().map(pooled).collect::<Result<Vec<_>>>()?, 0)?;
+        let groups = batches.iter().flat_map(|b| b.rows).map(|&r| self.corpus.group[r]).collect();
         let contrast = Contrast { groups, temperature: self.parameters.temperature, divisor: texts as f32 };
         vectors.matmul(&vectors.t()?)?.apply_op1(contrast)
     }
 
     fn measure(&self, batch: &Batch<'_>) -> Result<Vec<Vec<f32>>> {
-        batch.states.apply_op1(Pool { lengths: batch.lengths.clone(), scale: 1.0 })?.to_vec2()
+        pooled(batch)?.to_vec2()
     }
 
     fn score(&self, rows: &[usize], measured: &[Vec<f32>]) -> f64 {
@@ -113,6 +118,11 @@ impl Head for ContrastHead<'_> {
         let parts = self.corpus.parts(part, texts, random);
         Some(parts.chunks_exact(2).map(<[Vec<usize>]>::concat).collect())
     }
+}
+
+/// Vectors of length 1.
+fn pooled(batch: &Batch<'_>) -> Result<Tensor> {
+    batch.states.apply_op1(Pool { lengths: batch.lengths.clone(), scale: 1.0 })
 }
 
 /// Mean over the sources of how many texts find one of their group among the nearest three.

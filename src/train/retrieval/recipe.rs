@@ -44,17 +44,33 @@ pub struct RetrievalParameters {
     pub part: usize,
     /// Texts of a group among them.
     pub texts: usize,
-    /// How often an epoch meets each label of the labelled messages.
-    pub label_rounds: usize,
+    /// How often an epoch meets the groups of each kind of file.
+    pub rounds: Rounds,
     /// One family of groups in so many is held out, to watch.
     pub held: usize,
     /// Share of the tuned weights in the result; the rest are the pretrained ones.
     pub blend: f64,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rounds {
+    pub causes: usize,
+    pub articles: usize,
+    pub questions: usize,
+    /// A label has many more texts than a group.
+    pub labelled: usize,
+}
+
+impl Default for Rounds {
+    fn default() -> Self {
+        Rounds { causes: 1, articles: 1, questions: 1, labelled: 10 }
+    }
+}
+
 impl Default for RetrievalParameters {
     fn default() -> Self {
-        RetrievalParameters { temperature: 0.05, part: 48, texts: 3, label_rounds: 10, held: 10, blend: 1.0 }
+        RetrievalParameters { temperature: 0.05, part: 48, texts: 3, rounds: Rounds::default(), held: 10, blend: 1.0 }
     }
 }
 

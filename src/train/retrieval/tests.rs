@@ -1,6 +1,3 @@
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-
 use super::*;
 
 fn corpus() -> RetrievalCorpus {
