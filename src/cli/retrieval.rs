@@ -118,13 +118,13 @@ impl Spaces {
             let tokens = part.iter().map(|&i| self.encoder.tokenize(&texts[i], Role::Query)).collect::<Result<Vec<_>, _>>()?;
             let states = self.encoder.trunk(&tokens)?;
             progress.inc(part.len() as u64);
-            Ok::<_, EncodeError>((self.encoder.sentences(&states)?, self.branch.pooled(&states)?))
+            let both = self.encoder.sentences(&states)?.into_iter().zip(self.branch.pooled(&states)?);
+            Ok::<_, EncodeError>(both.collect::<Vec<_>>())
         };
-        let parts: Vec<(Vec<Vec<f32>>, Vec<Vec<f32>>)> = order.par_chunks(PASS).map(one).collect::<Result<_, _>>()?;
+        let parts: Vec<_> = order.par_chunks(PASS).map(one).collect::<Result<_, _>>()?;
         progress.finish_and_clear();
         let (mut pretrained, mut tuned) = (vec![Vec::new(); texts.len()], vec![Vec::new(); texts.len()]);
-        let vectors = parts.into_iter().flat_map(|(a, b)| a.into_iter().zip(b));
-        for (i, (a, b)) in order.into_iter().zip(vectors) {
+        for (i, (a, b)) in order.into_iter().zip(parts.into_iter().flatten()) {
             (pretrained[i], tuned[i]) = (a, b);
         }
         Ok([Space::characters(texts), Space::Dense(pretrained), Space::Dense(tuned)])
