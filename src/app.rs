@@ -1,6 +1,6 @@
 //! Wiring: which engine runs where the configuration says so. The only file that knows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,8 +125,9 @@ impl App {
     /// The store's.
     pub async fn load_demo(&self) -> anyhow::Result<bool> {
         let store = &self.pipeline.store;
-        let empty =
-            store.ticket_count().await? == 0 && store.articles(None, None, 1).await?.is_empty() && store.catalogue().await?.is_empty();
+        let empty = store.ticket_count().await? == 0
+            && store.articles(None, None, 1).await?.is_empty()
+            && store.catalogue().await?.is_empty();
         if empty {
             let items = shipped::catalogue();
             store.put_catalogue(&items, false).await?;
@@ -256,18 +257,29 @@ fn ready(classifier: Cascade, arithmetic: Arithmetic) -> Result<Arc<IntentModel>
 /// # Errors
 /// A missing or damaged model, a branch of another encoder.
 pub fn open_encoder(config: &Config) -> anyhow::Result<EncoderWorker> {
-    let settings = &config.encoder;
-    let encoder = load_encoder(config)?;
-    let (name, comparing) = match open_comparing(config)? {
+    let model = &config.encoder.model;
+    match open_comparing(config)? {
         Some(trained) => {
-            let branch = Branch::parse(trained.branch(), arithmetic(settings.arithmetic))?;
-            (format!("{}+{}", settings.model, trained.version()), Some(branch))
+            let branch = Branch::parse(trained.branch(), arithmetic(config.encoder.arithmetic))?;
+            start_encoder(config, &format!("{model}+{}", trained.version()), Some(branch))
         }
-        None => (settings.model.clone(), None),
-    };
+        None => start_encoder(config, model, None),
+    }
+}
+
+/// As [`open_encoder`], without the branch: all its vectors are the pretrained ones.
+///
+/// # Errors
+/// A missing or damaged model.
+pub fn open_pretrained_encoder(config: &Config) -> anyhow::Result<EncoderWorker> {
+    start_encoder(config, &config.encoder.model, None)
+}
+
+fn start_encoder(config: &Config, name: &str, comparing: Option<Branch>) -> anyhow::Result<EncoderWorker> {
+    let settings = &config.encoder;
     let worker =
         WorkerConfig { queue: settings.queue, batch_tokens: settings.batch_tokens, timeout: Duration::from_millis(settings.timeout_ms) };
-    let worker = EncoderWorker::start(&name, encoder, comparing, worker)?;
+    let worker = EncoderWorker::start(name, load_encoder(config)?, comparing, worker)?;
     // The first pass packs the weights for the CPU's kernels: done now, not at the first message.
     worker.encode_bulk(&["预热 warm-up".to_owned()], Role::Query)?;
     Ok(worker)
@@ -296,9 +308,8 @@ fn open_comparing(config: &Config) -> anyhow::Result<Option<Comparing>> {
 /// # Errors
 /// A missing or damaged model.
 pub fn load_encoder(config: &Config) -> anyhow::Result<Encoder> {
-    let settings = &config.encoder;
-    let (dir, _) = ModelStore::new(config.models.cache.join("models")).verify(&settings.model)?;
-    Ok(Encoder::load(&dir.join(ENCODER_FILE), &dir.join(TOKENIZER_FILE), arithmetic(settings.arithmetic))?)
+    let [weights, tokenizer] = encoder_files(config)?;
+    Ok(Encoder::load(&weights, &tokenizer, arithmetic(config.encoder.arithmetic))?)
 }
 
 /// The encoder that the configuration names, for training on its trunk.
@@ -306,11 +317,18 @@ pub fn load_encoder(config: &Config) -> anyhow::Result<Encoder> {
 /// # Errors
 /// A missing or damaged model.
 pub fn open_training_encoder(config: &Config) -> anyhow::Result<TrainingEncoder> {
-    let name = config.encoder.model.clone();
-    let (dir, _) = ModelStore::new(config.models.cache.join("models")).verify(&name)?;
-    let weights = dir.join(ENCODER_FILE);
-    let encoder = Encoder::load(&weights, &dir.join(TOKENIZER_FILE), Arithmetic::Float)?;
-    Ok(TrainingEncoder { encoder, weights, name })
+    let [weights, tokenizer] = encoder_files(config)?;
+    let encoder = Encoder::load(&weights, &tokenizer, Arithmetic::Float)?;
+    Ok(TrainingEncoder { encoder, weights, name: config.encoder.model.clone() })
+}
+
+/// Weights (GGUF) and tokenizer of the encoder that the configuration names, verified.
+///
+/// # Errors
+/// A missing or damaged model.
+pub fn encoder_files(config: &Config) -> anyhow::Result<[PathBuf; 2]> {
+    let (dir, _) = ModelStore::new(config.models.cache.join("models")).verify(&config.encoder.model)?;
+    Ok([dir.join(ENCODER_FILE), dir.join(TOKENIZER_FILE)])
 }
 
 /// The mode of requests that name none.

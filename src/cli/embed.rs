@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::Global;
 use super::output::{DIM, line, paint};
-use crate::app::open_encoder;
+use crate::app::open_pretrained_encoder;
 use crate::embed::{Role, SentenceEncoder};
 
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ enum RoleArgument {
 
 impl Embed {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let encoder = open_encoder(&global.start(None)?)?;
+        let encoder = open_pretrained_encoder(&global.start(None)?)?;
         let text = std::fs::read_to_string(&self.file).with_context(|| self.file.display().to_string())?;
         let texts: Vec<String> = text.lines().filter(|l| !l.trim().is_empty()).map(str::to_owned).collect();
         let role = match self.role {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Global;
 use super::output::{GREEN, STRONG, bar, line, paint};
 use super::train::{Recipe, Teller};
-use crate::app::{arithmetic, load_encoder, open_training_encoder};
+use crate::app::{arithmetic, encoder_files, load_encoder, open_training_encoder};
 use crate::corpus::{ArticleQuery, CorpusTicket, Example, read_jsonl};
 use crate::domain::{Article, Lang};
 use crate::embed::comparing::Comparing;
@@ -75,7 +75,7 @@ impl EvalRetrieval {
         let config = global.start(None)?;
         let trained = self.artefact.as_deref().map_or_else(Comparing::shipped, Comparing::load)?;
         let file = match self.blend {
-            Some(share) => Branch::blend(trained.branch(), &open_training_encoder(&config)?.weights, share)?,
+            Some(share) => Branch::blend(trained.branch(), &encoder_files(&config)?[0], share)?,
             None => trained.branch().to_vec(),
         };
         if let (Some(dir), Some(share)) = (&self.save, self.blend) {
@@ -138,15 +138,11 @@ impl Spaces {
         texts.extend(tickets.iter().map(|t| t.clone().into_record().text));
         let spaces = self.of(&texts)?;
         let n = tickets.len();
+        let kept: Vec<usize> = (n..2 * n).collect();
         for lang in [None, Some(Lang::Zh), Some(Lang::En)] {
             let queries: Vec<usize> = (0..n).filter(|&i| lang.is_none_or(|l| tickets[i].lang == l)).collect();
-            let found = spaces.each_ref().map(|space| {
-                let each = queries.iter().map(|&q| {
-                    let others: Vec<usize> = (n..2 * n).filter(|&c| c - n != q).collect();
-                    places(space, &[q], &others, |a, b| tickets[a].cause == tickets[b - n].cause)[0]
-                });
-                each.collect::<Vec<_>>()
-            });
+            let cause = |i: usize| &tickets[i % n].cause;
+            let found = spaces.each_ref().map(|space| places(space, &queries, &kept, |q, c| c != q + n, |q, c| cause(q) == cause(c)));
             let set = lang.map_or("tickets".to_owned(), |l| format!("tickets.{}", l.as_str()));
             for (measure, k) in [("recall@1", 1), ("recall@3", 3)] {
                 figures.push(figure(&set, measure, &found, k));
@@ -164,7 +160,7 @@ impl Spaces {
                     (0..queries.len()).filter(|&i| queries[i].article.is_some() && lang.is_none_or(|l| queries[i].lang == l)).collect();
                 let asked: Vec<usize> = asked.into_iter().map(|i| i + articles.len()).collect();
                 let right = |q: usize, a: usize| queries[q - articles.len()].article.as_ref() == Some(&articles[a].id);
-                let found = spaces.each_ref().map(|space| places(space, &asked, &candidates, right));
+                let found = spaces.each_ref().map(|space| places(space, &asked, &candidates, other, right));
                 let set = lang.map_or(format!("articles.{split}"), |l| format!("articles.{split}.{}", l.as_str()));
                 figures.push(figure(&set, "recall@1", &found, 1));
             }
@@ -183,7 +179,7 @@ impl Spaces {
         let mut texts = questions;
         texts.extend(faq.into_iter().map(|p| p.paraphrase));
         let (asked, candidates): (Vec<usize>, Vec<usize>) = ((count..texts.len()).collect(), (0..count).collect());
-        let found = self.of(&texts)?.each_ref().map(|space| places(space, &asked, &candidates, |q, c| place[q - count] == c));
+        let found = self.of(&texts)?.each_ref().map(|space| places(space, &asked, &candidates, other, |q, c| place[q - count] == c));
         figures.push(figure("stackfaq_en", "recall@1", &found, 1));
         for (set, file) in [("covid_qa_en", "pairs"), ("lcqmc_zh", "dev")] {
             let pairs: Vec<Pair> = read_jsonl(&folder.join(format!("similar/{set}/{file}.jsonl")))?;
@@ -198,10 +194,15 @@ impl Spaces {
         let rows: Vec<Example> = read_jsonl(&folder.join("intent/banking77/test.jsonl"))?;
         let spaces = self.of(&rows.iter().map(|r| r.text.clone()).collect::<Vec<_>>())?;
         let all: Vec<usize> = (0..rows.len()).collect();
-        let found = spaces.each_ref().map(|space| places(space, &all, &all, |a, b| rows[a].intent == rows[b].intent));
+        let found = spaces.each_ref().map(|space| places(space, &all, &all, other, |a, b| rows[a].intent == rows[b].intent));
         figures.push(figure("banking77 test, neighbour's label", "precision@1", &found, 1));
         Ok(figures)
     }
+}
+
+/// Another text than the query itself.
+fn other(query: usize, candidate: usize) -> bool {
+    query != candidate
 }
 
 fn figure(set: &str, measure: &'static str, found: &[Vec<Option<usize>>; 3], k: usize) -> Figure {

@@ -64,10 +64,16 @@ impl Space {
 }
 
 /// For each query the place of its first right candidate, from 0; `None` where it has no right one. Candidates are texts of the space;
-/// a query is no candidate of its own.
-pub fn places(space: &Space, queries: &[usize], candidates: &[usize], right: impl Fn(usize, usize) -> bool + Sync) -> Vec<Option<usize>> {
+/// `counts` says which of them are any for a query.
+pub fn places(
+    space: &Space,
+    queries: &[usize],
+    candidates: &[usize],
+    counts: impl Fn(usize, usize) -> bool + Sync,
+    right: impl Fn(usize, usize) -> bool + Sync,
+) -> Vec<Option<usize>> {
     let place = |&query: &usize| {
-        let others = || candidates.iter().copied().filter(|c| *c != query);
+        let others = || candidates.iter().copied().filter(|&c| counts(query, c));
         let best = others().filter(|&c| right(query, c)).map(|c| space.cosine(query, c)).max_by(f32::total_cmp)?;
         // Of equals, the wrong ones come first: nothing is won by ties.
         Some(others().filter(|&c| !right(query, c) && space.cosine(query, c) >= best).count())
@@ -104,10 +110,10 @@ mod tests {
     fn the_nearest_of_a_group_is_found_and_ties_do_not_help() {
         let space = Space::Dense(vec![vec![1.0, 0.0], vec![0.8, 0.6], vec![0.0, 1.0], vec![0.8, 0.6]]);
         let group = [0, 0, 1, 1];
-        let found = places(&space, &[0, 1, 2], &[0, 1, 2, 3], |a, b| group[a] == group[b]);
+        let found = places(&space, &[0, 1, 2], &[0, 1, 2, 3], |a, b| a != b, |a, b| group[a] == group[b]);
         assert_eq!(found, [Some(1), Some(1), Some(1)]);
         assert_eq!((recall(&found, 1), recall(&found, 2)), (0.0, 1.0));
-        assert_eq!(places(&space, &[0], &[2, 3], |a, b| group[a] == group[b]), [None]);
+        assert_eq!(places(&space, &[0], &[2, 3], |_, _| true, |a, b| group[a] == group[b]), [None]);
     }
 
     #[test]

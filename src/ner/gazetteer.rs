@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
+use super::learned::units::Unit;
 use super::lexicon::{Lexicon, Sense, plural, singular};
 use super::near::NearNames;
 use super::patterns::{canonical_size, canonical_specs, end_with_time};
@@ -73,8 +74,8 @@ impl Gazetteer {
     }
 
     /// Adds what is near a name, after what is one.
-    pub(super) fn near(&self, normalized: &Normalized, candidates: &mut Vec<Candidate>) {
-        self.near.find(normalized, candidates);
+    pub(super) fn near(&self, normalized: &Normalized, units: &[Unit], candidates: &mut Vec<Candidate>) {
+        self.near.find(normalized, units, candidates);
     }
 
     /// Adds every name of a normalised text, overlapping ones too: which of them stay is for the merge.

@@ -24,6 +24,7 @@ pub use learned::TaggerModel;
 pub use lexicon::Lexicon;
 pub use linking::{Evidence, Linker, LinkingArtefact, LinkingError, LinkingModel, LinkingScores, Resolved};
 
+use self::learned::units::Unit;
 use crate::domain::{CatalogueItem, Entity, EntityType};
 use crate::text::{Normalized, is_han, normalize};
 
@@ -69,17 +70,17 @@ impl GazetteerTagger {
     }
 
     /// Every stretch that a pattern, the catalogue or the lexicon sees, overlapping ones too, and those near a name of the catalogue.
-    pub fn candidates(&self, original: &str, normalized: &Normalized) -> Vec<Candidate> {
-        self.as_candidates(self.spans(original, normalized), normalized)
+    pub fn candidates(&self, original: &str, normalized: &Normalized, units: &[Unit]) -> Vec<Candidate> {
+        self.as_candidates(self.spans(original, normalized), normalized, units)
     }
 
     /// What [`Self::candidates`] and [`EntityTagger::tag`] answer, for one search.
-    pub fn read(&self, original: &str, normalized: &Normalized) -> (Vec<Candidate>, Vec<Entity>) {
+    pub fn read(&self, original: &str, normalized: &Normalized, units: &[Unit]) -> (Vec<Candidate>, Vec<Entity>) {
         let spans = self.spans(original, normalized);
-        (self.as_candidates(spans.clone(), normalized), merge(original, normalized, spans))
+        (self.as_candidates(spans.clone(), normalized, units), merge(original, normalized, spans))
     }
 
-    fn as_candidates(&self, spans: Vec<Span>, normalized: &Normalized) -> Vec<Candidate> {
+    fn as_candidates(&self, spans: Vec<Span>, normalized: &Normalized, units: &[Unit]) -> Vec<Candidate> {
         let candidate = |span: Span| Candidate {
             range: span.range,
             kind: span.kind,
@@ -91,7 +92,7 @@ impl GazetteerTagger {
             value: span.value,
         };
         let mut candidates = spans.into_iter().map(candidate).collect();
-        self.gazetteer.near(normalized, &mut candidates);
+        self.gazetteer.near(normalized, units, &mut candidates);
         candidates
     }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 use pinyin::ToPinyin;
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
-use super::learned::units::{Form, Unit, units};
+use super::learned::units::{Form, Unit};
 use super::{Candidate, Voice};
 use crate::domain::EntityType;
 use crate::text::{Normalized, is_han};
@@ -71,11 +71,10 @@ impl NearNames {
     }
 
     /// Adds the stretches of a message that are near a name: of each type those that come closest, none overlapping.
-    pub fn find(&self, normalized: &Normalized, candidates: &mut Vec<Candidate>) {
+    pub fn find(&self, normalized: &Normalized, units: &[Unit], candidates: &mut Vec<Candidate>) {
         if self.kinds.is_empty() {
             return;
         }
-        let units = units(normalized);
         let units = &units[..units.len().min(READ)];
         let mut near: Vec<(EntityType, Range<usize>, f32)> = Vec::new();
         let mut cosines = vec![0.0f32; self.kinds.len()];
@@ -207,13 +206,14 @@ fn pieces(signs: &[Sign]) -> FxHashSet<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ner::learned::units::units;
     use crate::text::normalize;
 
     fn found(names: &[(EntityType, &str)], text: &str) -> Vec<(String, EntityType, usize)> {
         let near = NearNames::build(names.iter().copied());
         let normalized = normalize(text);
         let mut candidates = Vec::new();
-        near.find(&normalized, &mut candidates);
+        near.find(&normalized, &units(&normalized), &mut candidates);
         let level = |c: &Candidate| Voice::NEAR.iter().position(|v| *v == c.voice).unwrap();
         candidates.iter().map(|c| (normalized.text[c.range.clone()].to_owned(), c.kind.unwrap(), level(c))).collect()
     }

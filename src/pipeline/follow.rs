@@ -17,7 +17,7 @@ use crate::telemetry::Metric;
 pub type Loader<M> = Box<dyn Fn(Option<&Artefact>) -> Result<Arc<M>, String> + Send + Sync>;
 
 /// How often the aliases are looked at.
-pub(super) const PERIOD: Duration = Duration::from_secs(1);
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// How often a report that has changed is written down.
 const WRITE_DOWN: Duration = Duration::from_secs(5);
@@ -189,15 +189,7 @@ impl Follower {
 
     /// Looks at the aliases each second, for as long as it is polled.
     pub async fn run(self: Arc<Self>) {
-        let mut tick = tokio::time::interval(PERIOD);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
-            let follower = Arc::clone(&self);
-            if let Err(error) = tokio::task::spawn_blocking(move || follower.look()).await {
-                tracing::error!(%error, "following the models failed; the ones in force go on");
-            }
-        }
+        each_period(move || self.look(), "following the models failed; the ones in force go on").await;
     }
 
     /// Lets the challenger come to an end with what it was given, and writes down what it said.
@@ -240,6 +232,20 @@ impl Follower {
     /// Seats are whole at every moment: a panic while one was loaded spoils nothing.
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Looks again and again, on a thread that may wait, for as long as it is polled; `failed` is told where looking panics.
+pub(super) async fn each_period(look: impl Fn() + Send + Sync + 'static, failed: &'static str) {
+    let look = Arc::new(look);
+    let mut tick = tokio::time::interval(PERIOD);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let look = Arc::clone(&look);
+        if let Err(error) = tokio::task::spawn_blocking(move || look()).await {
+            tracing::error!(%error, "{failed}");
+        }
     }
 }
 

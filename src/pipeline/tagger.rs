@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::follow::{FollowError, Loader, PERIOD, fetch};
+use super::follow::{FollowError, Loader, each_period, fetch};
 use super::{Pipeline, PipelineError, Shelf, language};
 use crate::domain::{Entity, Lang, Mode, Moved, Resolution};
 use crate::embed::{Arithmetic, Branch, EncodeError, Role, TokenStates, Wanted};
@@ -123,15 +123,7 @@ impl TaggerFollower {
 
     /// Looks at the aliases each second, for as long as it is polled.
     pub async fn run(self: Arc<Self>) {
-        let mut tick = tokio::time::interval(PERIOD);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
-            let follower = Arc::clone(&self);
-            if let Err(error) = tokio::task::spawn_blocking(move || follower.look()).await {
-                tracing::error!(%error, "following the tagger failed; the one in force goes on");
-            }
-        }
+        each_period(move || self.look(), "following the tagger failed; the one in force goes on").await;
     }
 
     fn look(&self) {

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::TrainError;
-use crate::embed::Encoder;
-use crate::embed::tuning::{Checkpoint, TuningNews};
+use crate::embed::tuning::{Cached, Checkpoint, TuningNews};
+use crate::embed::{Encoder, Role};
 
 /// What training tells while it runs.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +38,21 @@ pub struct TrainingEncoder {
     pub weights: PathBuf,
     /// Name of the model, for the card.
     pub name: String,
+}
+
+impl TrainingEncoder {
+    /// The trunk's states of texts, under a progress bar.
+    ///
+    /// # Errors
+    /// The encoder's.
+    pub(super) fn states(&self, texts: &[String], tell: Tell<'_>) -> Result<Cached, TrainError> {
+        let done = AtomicUsize::new(0);
+        let progress = |n: usize| {
+            let done = done.fetch_add(n, Ordering::Relaxed) + n;
+            tell(News::Progress { what: "encode", done, total: texts.len() });
+        };
+        Ok(Cached::of(&self.encoder, texts, Role::Query, &progress)?)
+    }
 }
 
 /// Where unfinished work lies until the training is done: a folder beside the artefact, locked while somebody trains in it.

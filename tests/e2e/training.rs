@@ -141,9 +141,19 @@ fn what_texts_are_compared_by_is_trained_measured_and_served() {
     }
     let other = out.join("model.json");
     fs::write(&other, fs::read_to_string(&other).expect("a file").replace("multilingual-e5-small", "another")).expect("a file");
-    let refused = run(&["embed", &recipe, "--option", &format!("encoder.comparing={artefact}")]).expect(1).err;
+    let refused = run(&["triage", "no lamp", "--option", &format!("encoder.comparing={artefact}")]).expect(1).err;
     assert!(refused.contains("was trained on another"), "{refused}");
 }
+
+#[test]
+fn embed_answers_with_the_pretrained_vectors_whose_roles_differ() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("texts");
+    fs::write(&file, "where is my parcel\n").expect("a file");
+    let vector = |role: &str| run(&["embed", file.to_str().expect("a path"), "--role", role]).expect(0).out;
+    assert_ne!(vector("query"), vector("passage"));
+}
+
 
 #[test]
 fn what_cannot_be_trained_on_is_refused_with_what_to_do() {

@@ -171,7 +171,8 @@ mod tests {
     fn rows(items: &[CatalogueItem], text: &str) -> Vec<Vec<u32>> {
         let normalized = normalize(text);
         let tagger = GazetteerTagger::build(items).unwrap();
-        fixed_rows(text, &units(&normalized), &tagger.candidates(text, &normalized), &[])
+        let units = units(&normalized);
+        fixed_rows(text, &units, &tagger.candidates(text, &normalized, &units), &[])
     }
 
     #[test]

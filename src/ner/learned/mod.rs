@@ -150,7 +150,7 @@ impl TaggerModel {
         tokens: Tokens<'_>,
     ) -> Vec<Entity> {
         let units = units::units(normalized);
-        let (candidates, mut entities) = gazetteer.read(original, normalized);
+        let (candidates, mut entities) = gazetteer.read(original, normalized, &units);
         // What has a form of its own (dates, amounts, numbers of orders) is the patterns' to say.
         entities.retain(|e| !self.kinds.contains(&Some(e.kind)));
         let borders: Vec<usize> = original.char_indices().map(|(at, _)| at).chain([original.len()]).collect();

@@ -14,7 +14,7 @@ use super::data::{Corpus, Fold};
 use super::recipe::{ClassifierRecipe, EncoderKind};
 use crate::classify::{Dense, Examples, Head};
 use crate::embed::tuning::{Cached, Labelled, Tuned, Tuning, tune};
-use crate::embed::{Arithmetic, Branch, Role};
+use crate::embed::{Arithmetic, Branch};
 use crate::train::workplace::tell_tuning;
 use crate::train::{News, Tell, TrainError, TrainingEncoder, Workplace};
 
@@ -45,13 +45,7 @@ impl<'a> EncoderStage<'a> {
         workplace: &'a Workplace,
         tell: Tell<'_>,
     ) -> Result<Self, TrainError> {
-        let total = corpus.rows.len();
-        let done = std::sync::atomic::AtomicUsize::new(0);
-        let progress = |n: usize| {
-            let done = done.fetch_add(n, std::sync::atomic::Ordering::Relaxed) + n;
-            tell(News::Progress { what: "encode", done, total });
-        };
-        let cached = Cached::of(&encoder.encoder, &corpus.rows.texts, Role::Query, &progress)?;
+        let cached = encoder.states(&corpus.rows.texts, tell)?;
         Ok(EncoderStage { encoder, cached, corpus, recipe, workplace })
     }
 

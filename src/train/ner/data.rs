@@ -120,7 +120,7 @@ impl TaggerCorpus {
     ) -> Result<Features, TrainError> {
         let gazetteer = gazetteer(catalogue)?;
         let of = |(row, tokens): (&TaggerRow, &Vec<(u32, u32)>)| {
-            let candidates = gazetteer.candidates(&row.row.text, &row.normalized);
+            let candidates = gazetteer.candidates(&row.row.text, &row.normalized, &row.units);
             let read = candidates.iter().filter(|c| near || !c.voice.is_near());
             let mut rows = fixed_rows(&row.row.text, &row.units, read, tokens);
             vocabulary.add_rows(&row.normalized.text, &row.units, &mut rows);

@@ -18,7 +18,6 @@ pub use recipe::{TaggerEncoderKind, TaggerParameters, TaggerRecipe};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::data::{Features, Name, gazetteer, invented, names};
 use self::head::{TaggerHead, network};
@@ -123,14 +122,12 @@ fn parsed(model: &TaggerModel) -> Result<Option<Branch>, TrainError> {
 /// The trunk's states of all rows, and where their tokens stand; blank without an encoder.
 fn states(corpus: &TaggerCorpus, encoder: Option<&TrainingEncoder>, tell: Tell<'_>) -> Result<(Cached, Offsets), TrainError> {
     let total = corpus.rows.len();
-    let Some(TrainingEncoder { encoder, .. }) = encoder else {
+    let Some(encoder) = encoder else {
         return Ok((Cached::blank(total), vec![Vec::new(); total]));
     };
-    let done = AtomicUsize::new(0);
-    let progress = |n: usize| tell(News::Progress { what: "encode", done: done.fetch_add(n, Ordering::Relaxed) + n, total });
     let texts: Vec<String> = corpus.rows.iter().map(|r| r.row.text.clone()).collect();
-    let offsets = texts.iter().map(|t| encoder.offsets(t, Role::Query)).collect::<Result<_, _>>()?;
-    Ok((Cached::of(encoder, &texts, Role::Query, &progress)?, offsets))
+    let offsets = texts.iter().map(|t| encoder.encoder.offsets(t, Role::Query)).collect::<Result<_, _>>()?;
+    Ok((encoder.states(&texts, tell)?, offsets))
 }
 
 /// Whether a span of a row is counted.
@@ -161,7 +158,7 @@ impl Seen<'_> {
         let states = self.states(&self.corpus.valid)?;
         let held = self.corpus.valid.clone().zip(&states).map(|(at, states)| {
             let row = &self.corpus.rows[at];
-            let candidates = gazetteer.candidates(&row.row.text, &row.normalized);
+            let candidates = gazetteer.candidates(&row.row.text, &row.normalized, &row.units);
             let tokens = Tokens { states, offsets: &self.offsets[at] };
             (model.scores(&row.row.text, &row.normalized, &row.units, &candidates, tokens), row.tags.clone())
         });
@@ -217,7 +214,7 @@ impl Seen<'_> {
         let mut languages: BTreeMap<Lang, SpanTally> = BTreeMap::new();
         for (at, states) in range.clone().zip(states) {
             let row = &self.corpus.rows[at];
-            let candidates = gazetteer.candidates(&row.row.text, &row.normalized);
+            let candidates = gazetteer.candidates(&row.row.text, &row.normalized, &row.units);
             let tokens = Tokens { states, offsets: &self.offsets[at] };
             let spans = model.spans(&row.row.text, &row.normalized, &row.units, &candidates, tokens);
             let place = |span: &crate::ner::learned::ScoredSpan| {

@@ -20,8 +20,8 @@ use super::workplace::tell_tuning;
 use super::{News, Tell, TrainError, TrainingEncoder, Workplace};
 use crate::embed::comparing::{Comparing, ComparingMeta, HitScores};
 use crate::embed::tuning::ops::{Contrast, Pool};
-use crate::embed::tuning::{Batch, Cached, Fit, Head, Noise, fit};
-use crate::embed::{Arithmetic, Branch, Role};
+use crate::embed::tuning::{Batch, Fit, Head, Noise, fit};
+use crate::embed::{Arithmetic, Branch};
 use crate::numeric::dot;
 use crate::text::TEXT_VERSION;
 
@@ -45,13 +45,7 @@ pub fn train_retrieval(
     if corpus.parts(part, texts, &mut ChaCha8Rng::seed_from_u64(recipe.seed)).len() < 2 {
         return Err(TrainError::Data(format!("an epoch has no two parts of {part} texts of one kind: add groups, or lower model.part")));
     }
-    let total = corpus.texts.len();
-    let done = std::sync::atomic::AtomicUsize::new(0);
-    let progress = |n: usize| {
-        let done = done.fetch_add(n, std::sync::atomic::Ordering::Relaxed) + n;
-        tell(News::Progress { what: "encode", done, total });
-    };
-    let cached = Cached::of(&encoder.encoder, &corpus.texts, Role::Query, &progress)?;
+    let cached = encoder.states(&corpus.texts, tell)?;
     let head = ContrastHead { corpus, parameters: &recipe.model };
     let (train, held) = (corpus.rows(false), corpus.rows(true));
     let pretrained = cached.vectors(&held, |states| encoder.encoder.sentences(states))?;
