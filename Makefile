@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/fenzhen-target
 FENZHEN := $(CARGO_TARGET_DIR)/release/fenzhen
 VENV := $(HOME)/.cache/fenzhen-venv
 
-.PHONY: help run test build models train bench eval public crf fmt lint doc deny snapshots clean
+.PHONY: help run test build models train bench eval public crf web scale fmt lint doc deny snapshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
@@ -22,10 +22,9 @@ run: models ## serve the demo shop on http://127.0.0.1:8080
 	$(FENZHEN) serve --demo
 
 test: models ## everything that needs no external server
-	cargo test --release --locked
+	python3 tests/services.py $(REQUIRE) cargo test --release --locked
 	python3 eval/peers/check_start_page.py
 	$(FENZHEN) data validate
-	@echo "skipped: none (no suite of this version needs an external server)"
 
 train: models ## train the shipped models anew (classifier, tagger, retrieval, then gate)
 	$(FENZHEN) train classifier training/intent.toml
@@ -53,6 +52,15 @@ bench: models $(VENV)/done ## measure beside the peers and write benches/RESULTS
 
 crf: $(VENV)/done ## the CRF baseline of the tagger on our sets and those in DATA
 	$(VENV)/bin/python eval/peers/crf.py $(if $(DATA),--data $(DATA))
+
+web: ## check the desk and prove that its built assets are those of its sources (needs Node.js)
+	cd web/desk && npm ci --no-audit --no-fund && npm run check && npm run build
+	git diff --exit-code --stat -- web/desk/dist
+	@test -z "$$(git status --porcelain -- web/desk/dist)" || { echo "web/desk/dist is not what its sources make: commit the build"; exit 1; }
+
+scale: models $(VENV)/done ## the embedded index beside hnswlib, 200,000 invented tickets (TICKETS=1000000 takes half an hour)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check hnswlib numpy
+	$(VENV)/bin/python benches/scale.py --fenzhen $(FENZHEN) --tickets $(or $(TICKETS),200000)
 
 fmt: ## format the code
 	cargo fmt

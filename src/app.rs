@@ -1,4 +1,6 @@
-//! Wiring: which engine runs where the configuration says so. The only file that knows.
+//! Wiring: which engine runs where the configuration says so. The only room that knows.
+
+mod engines;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,20 +9,21 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 
+use self::engines::Engines;
 use crate::classify::{Cascade, SHIPPED_CARD, SHIPPED_META, SHIPPED_NAME};
 use crate::config::{self, Config};
 use crate::corpus::shipped;
 use crate::decide::{GateArtefact, Policy};
 use crate::domain::Mode;
 use crate::embed::comparing::Comparing;
-use crate::embed::{Arithmetic, Branch, Encoder, EncoderWorker, Role, SentenceEncoder, WorkerConfig};
+use crate::embed::{Arithmetic, Branch, Encoder, EncoderWorker, Role, SentenceEncoder, ServedEncoder, ServedSettings, WorkerConfig};
 use crate::models::registry::{CHAMPION, CLASSIFIER, Card, Shipped};
-use crate::models::{Artefact, ENCODER_FILE, ModelStore, Registry, TOKENIZER_FILE};
+use crate::models::{Artefact, ENCODER_FILE, ModelStore, Registry, TOKENIZER_FILE, timestamp};
 use crate::ner::TaggerModel;
 use crate::ner::learned as tagger;
-use crate::pipeline::{Follower, IndexProgress, IntentModel, Knowledge, Pipeline, Shelf, Tagger, TaggerFollower};
-use crate::retrieve::{EdgeIndex, IndexStamp, RetrieveError, TicketIndex};
-use crate::store::{IndexKind, Store};
+use crate::pipeline::{Follower, IndexProgress, IntentModel, Knowledge, Pipeline, PipelineError, Rebuilt, Shelf, Tagger, TaggerFollower};
+use crate::retrieve::{IndexStamp, RetrieveError};
+use crate::store::{ArticleFilter, IndexKind, Store};
 use crate::text::TEXT_VERSION;
 use crate::train::TrainingEncoder;
 
@@ -43,7 +46,15 @@ impl App {
     /// # Errors
     /// Missing or damaged models, an unusable folder, artefacts of another version: each with what to do.
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
-        Self::open_in(config, &config.data.dir, open_gate(&config.gate)?).await
+        Self::open_in(config, &config.data.dir, open_gate(&config.gate)?, false).await
+    }
+
+    /// As [`Self::open`], with a server's indexes as they are, whatever they were made with: to build them anew.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_to_rebuild(config: &Config) -> anyhow::Result<Self> {
+        Self::open_in(config, &config.data.dir, open_gate(&config.gate)?, true).await
     }
 
     /// As [`Self::open`], with records and indexes in another folder.
@@ -51,7 +62,7 @@ impl App {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_elsewhere(config: &Config, data: &Path) -> anyhow::Result<Self> {
-        Self::open_in(config, data, open_gate(&config.gate)?).await
+        Self::open_in(config, data, open_gate(&config.gate)?, false).await
     }
 
     /// As [`Self::open`], in another folder and with a gate that knows nothing: to fit one.
@@ -59,13 +70,13 @@ impl App {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_untrained(config: &Config, data: &Path) -> anyhow::Result<Self> {
-        Self::open_in(config, data, GateArtefact::untrained()).await
+        Self::open_in(config, data, GateArtefact::untrained(), false).await
     }
 
-    async fn open_in(config: &Config, data: &Path, gate: GateArtefact) -> anyhow::Result<Self> {
+    async fn open_in(config: &Config, data: &Path, gate: GateArtefact, fresh: bool) -> anyhow::Result<Self> {
         // Each of these takes a tenth of a second or more, and none needs another.
         let models = config.clone();
-        let encoder = tokio::task::spawn_blocking(move || open_encoder(&models));
+        let encoder = tokio::task::spawn_blocking(move || open_comparing_encoder(&models));
         let (registry, configured) = (open_registry(config)?, config.classifier.artefact.clone());
         let arithmetic = arithmetic(config.encoder.arithmetic);
         let models = tokio::task::spawn_blocking(move || {
@@ -83,10 +94,22 @@ impl App {
         let policy = read_policy(config.gate.policy.as_deref())?;
         let (encoder, (models, taggers), shelf) = (encoder.await??, models.await??, shelf.await??);
 
-        let stamp = IndexStamp { encoder: encoder.name().to_owned(), dim: encoder.dimension(), text_version: TEXT_VERSION };
-        let (articles, fresh_articles) = open_index(&data.join("index/articles"), &stamp)?;
-        let (tickets, fresh_tickets) = open_index(&data.join("index/tickets"), &stamp)?;
-        let encoder: Arc<dyn SentenceEncoder> = Arc::new(encoder);
+        let engines = Engines::new(config, data, stamp(encoder.as_ref()));
+        // Servers are asked, and asking waits.
+        let opened = tokio::task::spawn_blocking(move || {
+            Ok::<_, anyhow::Error>((engines.open(IndexKind::Article, fresh)?, engines.open(IndexKind::Ticket, fresh)?))
+        });
+        let ((articles, fresh_articles), (tickets, fresh_tickets)) = opened.await??;
+        let gate = if gate.fits(encoder.name()) {
+            gate
+        } else {
+            tracing::warn!(
+                "the gate was fitted on the vectors of {}, and {} are served: until `fenzhen train gate` was run on these, nothing is answered automatically",
+                gate.encoder,
+                encoder.name()
+            );
+            gate.without_thresholds()
+        };
         let pipeline = Arc::new(Pipeline {
             lineup: models.lineup(),
             tagger: taggers.seat(),
@@ -106,16 +129,47 @@ impl App {
         Ok(App { pipeline, articles, tickets, models: Arc::new(models), taggers: Arc::new(taggers), stale })
     }
 
+    /// Fills an engine's indexes from the records, with the vectors that the one in use holds; what serves is not touched. `told` is called
+    /// before each kind.
+    ///
+    /// # Errors
+    /// As [`Self::open`], for either engine; another call goes on where this one ended.
+    pub async fn migrate(
+        config: &Config,
+        from: config::Engine,
+        to: config::Engine,
+        told: &mut dyn FnMut(IndexKind) -> Box<dyn Fn(usize, usize) + Send + Sync>,
+    ) -> anyhow::Result<Vec<(IndexKind, Rebuilt)>> {
+        let mut old = config.clone();
+        (old.retrieve.dense, old.retrieve.lexical) = (from, from);
+        let app = App::open(&old).await?;
+        let encoder = &app.pipeline.encoder;
+        let mut done = Vec::new();
+        for (kind, source) in [(IndexKind::Article, &app.articles), (IndexKind::Ticket, &app.tickets)] {
+            let engines = Engines::new(config, &config.data.dir, stamp(encoder.as_ref()));
+            let (target, _) = tokio::task::spawn_blocking(move || engines.engine(to, kind, true)).await??;
+            let target = Knowledge::new(kind, app.pipeline.store.clone(), Arc::clone(encoder), target);
+            let progress = told(kind);
+            done.push((kind, target.rebuild(Some(Arc::clone(source.index())), Some(&progress)).await?));
+        }
+        Ok(done)
+    }
+
     /// Brings the indexes up to the records: what a crash left over, and whole indexes that were made by another version.
     ///
     /// # Errors
     /// The store's, the encoder's, the index's.
     pub async fn catch_up(&self, progress: IndexProgress<'_>) -> anyhow::Result<()> {
         for knowledge in &self.stale {
-            knowledge.rebuild(Some(progress)).await?;
+            knowledge.rebuild(None, Some(progress)).await?;
         }
-        self.articles.sync(Some(progress)).await?;
-        self.tickets.sync(Some(progress)).await?;
+        for knowledge in [&self.articles, &self.tickets] {
+            match knowledge.sync(Some(progress)).await {
+                // A server that is away is no reason not to serve: what it lacks follows when it is back.
+                Err(PipelineError::Retrieve(e @ RetrieveError::Remote { .. })) => tracing::warn!("{e}"),
+                other => drop(other?),
+            }
+        }
         Ok(())
     }
 
@@ -126,18 +180,23 @@ impl App {
     pub async fn load_demo(&self) -> anyhow::Result<bool> {
         let store = &self.pipeline.store;
         let empty = store.ticket_count().await? == 0
-            && store.articles(None, None, 1).await?.is_empty()
+            && store.articles(ArticleFilter::default(), None, 1).await?.is_empty()
             && store.catalogue().await?.is_empty();
         if empty {
             let items = shipped::catalogue();
             store.put_catalogue(&items, false).await?;
-            store.import_articles(&shipped::articles(), false).await?;
+            store.import_articles(&shipped::articles(), false, &timestamp()).await?;
             store.upsert_tickets(&shipped::tickets()).await?;
             let shelf = tokio::task::spawn_blocking(move || Shelf::stock(&items)).await??;
             self.pipeline.shelf.store(Arc::new(shelf));
         }
         Ok(empty)
     }
+}
+
+/// What an index of this encoder's vectors is made with.
+fn stamp(encoder: &dyn SentenceEncoder) -> IndexStamp {
+    IndexStamp { encoder: encoder.name().to_owned(), dim: encoder.dimension(), text_version: TEXT_VERSION }
 }
 
 /// The trained models, with those that are served without any of them as version `shipped`.
@@ -250,6 +309,26 @@ fn load_unregistered(configured: Option<&Path>, arithmetic: Arithmetic) -> Resul
 
 fn ready(classifier: Cascade, arithmetic: Arithmetic) -> Result<Arc<IntentModel>, String> {
     IntentModel::new(Arc::new(classifier), arithmetic).map(Arc::new).map_err(|e| format!("its branch: {e}"))
+}
+
+/// As [`open_encoder`]; where a server is configured, texts are compared by its vectors.
+///
+/// # Errors
+/// As [`open_encoder`]; a server that does not answer.
+pub fn open_comparing_encoder(config: &Config) -> anyhow::Result<Arc<dyn SentenceEncoder>> {
+    let settings = &config.encoder;
+    if settings.served_url.is_empty() {
+        return Ok(Arc::new(open_encoder(config)?));
+    }
+    let served = ServedSettings {
+        url: settings.served_url.clone(),
+        api_key: (!settings.served_api_key.is_empty()).then(|| settings.served_api_key.clone()),
+        model: settings.served_model.clone(),
+        prefixes: [settings.served_query_prefix.clone(), settings.served_passage_prefix.clone()],
+        timeout: Duration::from_millis(settings.timeout_ms),
+    };
+    let local = open_pretrained_encoder(config)?;
+    Ok(Arc::new(ServedEncoder::connect(local, served).context("encoder.served_url")?))
 }
 
 /// The encoder that the configuration names, verified, on its threads, and the branch that texts are compared by.
@@ -371,18 +450,5 @@ pub fn read_policy(path: Option<&Path>) -> anyhow::Result<Policy> {
             let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
             Policy::parse(&text).with_context(|| path.display().to_string())
         }
-    }
-}
-
-/// Opens an index. One of another version, or broken, is emptied: it is derived from the records and is filled again from them.
-/// Answers whether that has to be done.
-fn open_index(dir: &Path, stamp: &IndexStamp) -> anyhow::Result<(Arc<dyn TicketIndex>, bool)> {
-    match EdgeIndex::open(dir, stamp) {
-        Ok(index) => Ok((Arc::new(index), false)),
-        Err(e @ (RetrieveError::OtherStamp { .. } | RetrieveError::Corrupt { .. })) => {
-            tracing::warn!("{e}; rebuilding it now");
-            Ok((Arc::new(EdgeIndex::rebuild(dir, stamp)?), true))
-        }
-        Err(e) => Err(e.into()),
     }
 }

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod embed;
 pub mod eval;
 pub mod http;
+pub mod knowledge;
 pub mod models;
 pub mod ner;
 pub mod numeric;

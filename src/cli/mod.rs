@@ -2,6 +2,7 @@
 //! `error:` with its causes and a `hint:`.
 
 mod articles;
+mod bench;
 mod catalogue;
 mod config;
 mod data;

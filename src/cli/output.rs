@@ -91,6 +91,8 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
                 Some("a running `fenzhen serve` holds it: ask that one (`fenzhen triage --server URL`), or stop it first".into())
             }
             RetrieveError::Directory { .. } => Some("choose a folder that you may write to with --data".into()),
+            // It says itself what to do.
+            RetrieveError::Remote { .. } | RetrieveError::OtherStamp { .. } => None,
             _ => Some("`fenzhen index build` makes the index anew from the records".into()),
         };
     }

@@ -147,9 +147,12 @@ async fn load(app: App, service: Arc<Service>, demo: bool, begin: Instant, url: 
         return;
     }
     service.readiness.set_ready();
+    for knowledge in [&service.articles, &service.tickets] {
+        tokio::spawn(Arc::clone(knowledge).keep_up());
+    }
     tracing::info!(ms = begin.elapsed().as_millis() as u64, "ready");
     let text = format!(
-        "\n  {} on {}\n\n  start page   {url}/\n  API          {url}/docs\n  health       {url}/readyz   metrics {url}/metrics\n  try          curl -s {url}/v1/triage -d '{{\"text\":\"我的快递三天没动了\"}}'\n  stop         Ctrl+C\n",
+        "\n  {} on {}\n\n  start page   {url}/\n  desk         {url}/desk/\n  API          {url}/docs\n  health       {url}/readyz   metrics {url}/metrics\n  try          curl -s {url}/v1/triage -d '{{\"text\":\"我的快递三天没动了\"}}'\n  stop         Ctrl+C\n",
         paint(STRONG, "Fenzhen 分诊 is ready"),
         paint(CYAN, &url),
     );

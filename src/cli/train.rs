@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::corpus::{ArticleQuery, CorpusTicket, data_hash, read_jsonl};
 use crate::decide::MatchFeatures;
 use crate::domain::{Article, SearchFilter};
+use crate::models::timestamp;
 use crate::train::{
     ClassifierRecipe, Corpus, EncoderKind, GateRecipe, MatchExamples, News, Workplace, autotune, card, gate_card, read_recipe, settings_of,
     train_classifier, train_gate,
@@ -220,7 +221,7 @@ fn gate(args: &Recipe, config: &Config) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let (article_examples, ticket_examples, encoder) = runtime()?.block_on(async {
         let app = App::open_untrained(config, folder.path()).await?;
-        app.pipeline.store.import_articles(&articles, false).await?;
+        app.pipeline.store.import_articles(&articles, false, &timestamp()).await?;
         app.pipeline.store.upsert_tickets(&tickets.iter().cloned().map(CorpusTicket::into_record).collect::<Vec<_>>()).await?;
         let progress = bar((articles.len() + tickets.len()) as u64, "index");
         app.catch_up(&|done, _| progress.set_position(done as u64)).await?;
@@ -259,7 +260,7 @@ pub(super) async fn article_examples(app: &App, queries: &[Vec<ArticleQuery>; 2]
     for (set, queries) in out.iter_mut().zip(queries) {
         for query in queries {
             let read = app.pipeline.read(&query.text, Some(query.lang)).await?;
-            let found = app.pipeline.match_articles(&read.clean, read.compared, &read.intent).await?;
+            let found = app.pipeline.match_articles(&read.clean, read.compared, &read.intent).await?.found;
             let right = |id: &String| query.article.as_ref() == Some(id);
             let candidates: Vec<(MatchFeatures, bool)> = found.iter().map(|m| (m.features, right(&m.record.id))).collect();
             set.queries.push((candidates, query.article.is_some()));
@@ -279,7 +280,7 @@ pub(super) async fn ticket_examples(app: &App, tickets: &[CorpusTicket], tell: &
     for ticket in tickets {
         let read = app.pipeline.read(&ticket.body, Some(ticket.lang)).await?;
         let limit = crate::pipeline::DEPTH + 1;
-        let found = app.pipeline.match_tickets(&read.clean, read.compared, &read.intent, SearchFilter::default(), limit).await?;
+        let found = app.pipeline.match_tickets(&read.clean, read.compared, &read.intent, SearchFilter::default(), limit).await?.found;
         let others: Vec<_> = found.into_iter().filter(|m| m.record.id != ticket.id).take(crate::pipeline::DEPTH).collect();
         // The ticket itself was among the hits: margins are taken again without it.
         let features = crate::pipeline::features_again(&others, &read.intent);

@@ -82,6 +82,12 @@ pub struct Encoder {
     /// Of the vectors that texts are compared by. `None`: the shipped one.
     #[serde(deserialize_with = "none_if_empty")]
     pub comparing: Option<PathBuf>,
+    /// Empty: none.
+    pub served_url: String,
+    pub served_model: String,
+    pub served_api_key: String,
+    pub served_query_prefix: String,
+    pub served_passage_prefix: String,
     pub arithmetic: Arithmetic,
     /// Texts that may wait.
     pub queue: usize,
@@ -133,6 +139,33 @@ pub struct Gate {
 pub struct Retrieve {
     pub similar: usize,
     pub articles: usize,
+    pub dense: Engine,
+    pub lexical: Engine,
+    pub deadline_ms: u64,
+    pub prefix: String,
+    pub qdrant_url: String,
+    pub qdrant_api_key: String,
+    pub qdrant_shards: u32,
+    pub qdrant_replicas: u32,
+    pub qdrant_quantize: bool,
+    pub qdrant_on_disk: bool,
+    pub elastic_url: String,
+    pub elastic_api_key: String,
+    pub elastic_user: String,
+    pub elastic_password: String,
+    pub elastic_shards: u32,
+    pub elastic_replicas: u32,
+    pub elastic_repository: String,
+}
+
+/// Where an index is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// In process.
+    Edge,
+    Qdrant,
+    Elasticsearch,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -11,6 +11,10 @@ enum Rule {
     OneOf(&'static [&'static str]),
     Address,
     NotEmpty,
+    /// Lower-case letters, digits and hyphens, as every server takes them.
+    Name,
+    Url,
+    UrlOrNone,
     Anything,
     Hashes,
     LogFilter,
@@ -36,6 +40,11 @@ const RULES: &[(&str, Rule)] = &[
     ("models.registry", Rule::Anything),
     ("encoder.model", Rule::NotEmpty),
     ("encoder.comparing", Rule::Anything),
+    ("encoder.served_url", Rule::UrlOrNone),
+    ("encoder.served_model", Rule::Anything),
+    ("encoder.served_api_key", Rule::Anything),
+    ("encoder.served_query_prefix", Rule::Anything),
+    ("encoder.served_passage_prefix", Rule::Anything),
     ("encoder.arithmetic", Rule::OneOf(&["auto", "int8", "blocks", "float"])),
     ("encoder.queue", Rule::Between(1, 1_000_000)),
     // The shortest is one text at the model's longest, 512 tokens.
@@ -47,6 +56,23 @@ const RULES: &[(&str, Rule)] = &[
     ("gate.artefact", Rule::Anything),
     ("retrieve.similar", Rule::Between(0, 100)),
     ("retrieve.articles", Rule::Between(0, 100)),
+    ("retrieve.dense", Rule::OneOf(&["edge", "qdrant", "elasticsearch"])),
+    ("retrieve.lexical", Rule::OneOf(&["edge", "qdrant", "elasticsearch"])),
+    ("retrieve.deadline_ms", Rule::Between(1, LONGEST_WAIT_MS)),
+    ("retrieve.prefix", Rule::Name),
+    ("retrieve.qdrant_url", Rule::Url),
+    ("retrieve.qdrant_api_key", Rule::Anything),
+    ("retrieve.qdrant_shards", Rule::Between(1, 1000)),
+    ("retrieve.qdrant_replicas", Rule::Between(1, 100)),
+    ("retrieve.qdrant_quantize", Rule::Anything),
+    ("retrieve.qdrant_on_disk", Rule::Anything),
+    ("retrieve.elastic_url", Rule::Url),
+    ("retrieve.elastic_api_key", Rule::Anything),
+    ("retrieve.elastic_user", Rule::Anything),
+    ("retrieve.elastic_password", Rule::Anything),
+    ("retrieve.elastic_shards", Rule::Between(1, 1000)),
+    ("retrieve.elastic_replicas", Rule::Between(0, 100)),
+    ("retrieve.elastic_repository", Rule::Anything),
     ("log.level", Rule::LogFilter),
     ("log.format", Rule::OneOf(&["text", "json"])),
 ];
@@ -68,6 +94,19 @@ pub(super) fn broken(key: &str, value: &Value) -> Option<String> {
             parsed.is_err().then(|| format!("must be an IP address and a port like 127.0.0.1:8080, not {text:?}"))
         }
         Rule::NotEmpty => text.trim().is_empty().then(|| "must not be empty".to_owned()),
+        Rule::Name => {
+            let good = text.starts_with(|c: char| c.is_ascii_lowercase())
+                && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && text.len() <= 50;
+            (!good).then(|| format!("must be a letter and up to 49 lower-case letters, digits and hyphens, not {text:?}"))
+        }
+        Rule::UrlOrNone if text.is_empty() => None,
+        Rule::Url | Rule::UrlOrNone => {
+            let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+            // Credentials have keys of their own: an address is shown in messages.
+            let good = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('@') && !rest.contains(char::is_whitespace));
+            (!good).then(|| "must be an address like http://127.0.0.1:6334, without credentials in it".to_owned())
+        }
         Rule::Anything => None,
         Rule::Hashes => value.as_array().into_iter().flatten().find_map(not_a_hash),
         Rule::LogFilter => {

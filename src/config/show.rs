@@ -20,7 +20,14 @@ pub(super) fn show(values: &BTreeMap<String, Value>, sources: &BTreeMap<String, 
             out.push_str(&format!("{gap}[{name}]\n"));
         } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
             let name = format!("{section}.{key}");
-            let value = values.get(&name).map(|value| if section == "auth" { shortened(value) } else { value.to_string() });
+            let value = values.get(&name).map(|value| {
+                let secret = key.ends_with("_api_key") || key.ends_with("_password");
+                match section {
+                    "auth" => shortened(value),
+                    _ if secret && value.as_str() != Some("") => "\"…\"".to_owned(),
+                    _ => value.to_string(),
+                }
+            });
             out.push_str(&format!("{key} = {}", value.unwrap_or_default()));
             match sources.get(&name) {
                 None | Some(Source::Default) => out.push('\n'),

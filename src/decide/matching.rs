@@ -41,6 +41,11 @@ pub struct MatchModel {
 }
 
 impl MatchModel {
+    /// Nothing is right.
+    fn never() -> Self {
+        MatchModel { weights: [0.0; 5], bias: -100.0 }
+    }
+
     /// Probability in [0, 1] that the candidate is right.
     pub fn probability(&self, features: &MatchFeatures) -> f32 {
         let z = self.bias + features.to_array().iter().zip(self.weights).map(|(x, w)| x * w).sum::<f64>();
@@ -74,6 +79,9 @@ pub struct GateArtefact {
     pub encoder: String,
     pub article: MatchModel,
     pub ticket: MatchModel,
+    /// Whether two tickets tell the same problem, from their cosine alone: where tickets are compared with one another, and not searched.
+    #[serde(default = "MatchModel::never")]
+    pub same: MatchModel,
     /// Precision goal of a reply, in per cent, to the probability from which on it held on validation.
     pub reply_thresholds: BTreeMap<u32, Option<f64>>,
     pub scores: BTreeMap<String, MatchScores>,
@@ -116,10 +124,21 @@ impl GateArtefact {
             encoder: String::new(),
             article: model.clone(),
             ticket: model,
+            same: MatchModel::never(),
             reply_thresholds: BTreeMap::new(),
             scores: BTreeMap::new(),
             data_hash: String::new(),
         }
+    }
+
+    /// Whether its thresholds hold for the vectors of an encoder; one that knows nothing fits all.
+    pub fn fits(&self, encoder: &str) -> bool {
+        self.encoder.is_empty() || self.encoder == encoder
+    }
+
+    /// The same probabilities to order by, and nothing that lets a reply pass.
+    pub fn without_thresholds(self) -> Self {
+        GateArtefact { reply_thresholds: BTreeMap::new(), same: MatchModel::never(), ..self }
     }
 
     pub fn version(&self) -> String {

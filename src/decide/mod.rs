@@ -19,6 +19,8 @@ pub struct Signals<'a> {
     /// A listed word that the message holds.
     pub sensitive: Option<&'a str>,
     pub knowledge: Knowledge,
+    /// A part of the search did not answer: there may be a better article.
+    pub degraded: bool,
 }
 
 /// What the search for an answer brought.
@@ -60,6 +62,9 @@ pub fn decide(signals: &Signals<'_>, policy: &Policy, thresholds: &Thresholds) -
     }
     if !sure {
         gate.at_most(Action::Suggest, Reason::LowConfidence);
+    }
+    if signals.degraded {
+        gate.at_most(Action::Suggest, Reason::ToolFailure);
     }
     let confidence = match signals.knowledge {
         Knowledge::NotAsked => {
@@ -124,7 +129,7 @@ mod tests {
     }
 
     fn signals(intent: &Intent, sensitive: bool, knowledge: Knowledge) -> Signals<'_> {
-        Signals { lang: Lang::Zh, intent, sensitive: sensitive.then_some("退款"), knowledge }
+        Signals { lang: Lang::Zh, intent, sensitive: sensitive.then_some("退款"), knowledge, degraded: false }
     }
 
     #[track_caller]
@@ -175,6 +180,9 @@ mod tests {
             let whole = decide(&signals(&intent, sensitive, Knowledge::Best(best)), &policy, &THRESHOLDS);
             let failed = decide(&signals(&intent, sensitive, Knowledge::Failed), &policy, &THRESHOLDS);
             prop_assert!(failed.action <= whole.action);
+            let half = Signals { degraded: true, ..signals(&intent, sensitive, Knowledge::Best(best)) };
+            let half = decide(&half, &policy, &THRESHOLDS);
+            prop_assert!(half.action <= whole.action && half.action <= Action::Suggest && half.reasons.contains(&Reason::ToolFailure));
             prop_assert!(whole.action != Action::Handoff || !whole.reasons.is_empty());
             prop_assert!(!sensitive || whole.action == Action::Handoff);
         }

@@ -10,12 +10,15 @@ mod products;
 mod triage;
 
 pub use feedback::Outcome;
-pub use knowledge::{Article, ArticleFault, CatalogueItem, SearchFilter, TicketRecord, TicketState, check_id};
+pub use knowledge::{
+    Article, ArticleFault, ArticleUse, ArticleVersion, Attachment, Audience, CatalogueItem, Draft, DraftState, SearchFilter, TicketRecord,
+    TicketState, UseCounts, check_id,
+};
 pub use models::{Disagreement, MeanConfidence, ModelScores, Moved, ShadowPair, ShadowReport, TrainedModel, TrainedVersion, Version};
 pub use products::{Candidate, Item, Relations, Resolution, ResolveMatch, Variant};
 pub use triage::{
     Action, Decision, Entity, EntityType, Evidence, Intent, IntentScore, Neighbour, Path, Product, Reason, Reply, ScoredArticle,
-    ScoredTicket, Timings, Triage, Versions,
+    ScoredTicket, SearchPart, Timings, Triage, Versions,
 };
 
 use serde::{Deserialize, Serialize};

@@ -20,8 +20,21 @@ pub struct Triage {
     /// `null` when there is nothing fit to say.
     pub reply: Option<Reply>,
     pub decision: Decision,
+    /// Halves of the search that did not answer in time: the decision is no more than a suggestion then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub degraded: Vec<SearchPart>,
     pub models: Versions,
     pub timing_ms: Timings,
+}
+
+/// Half of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SearchPart {
+    /// By meaning: vectors.
+    Dense,
+    /// By words: BM25.
+    Lexical,
 }
 
 /// The intent of a message with its calibrated probability.

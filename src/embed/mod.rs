@@ -9,6 +9,7 @@ mod branch;
 pub mod comparing;
 mod layer;
 mod linear;
+mod served;
 pub mod tuning;
 mod worker;
 
@@ -18,6 +19,7 @@ pub use bert::{Encoder, Tokens};
 pub use branch::Branch;
 pub use layer::States;
 pub use linear::Arithmetic;
+pub use served::{ServedEncoder, ServedSettings};
 pub use worker::{EncoderWorker, WorkerConfig};
 
 /// What a text is for: e5 was trained with a word before each text that tells questions from what answers them.

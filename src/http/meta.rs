@@ -1,9 +1,9 @@
 //! Health, metrics, documents, the start page.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Serialize;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::problem::{Code, Problem, ProblemBody};
 use super::{Service, Shared};
+use crate::retrieve::{RetrieveError, TicketIndex};
 use crate::telemetry::Metric;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,8 +31,9 @@ pub async fn healthz() -> axum::Json<Health> {
 pub struct Ready {
     pub status: String,
     pub models: crate::domain::Versions,
-    pub articles: usize,
-    pub tickets: usize,
+    /// Entries of the index; `null` while its server does not answer.
+    pub articles: Option<usize>,
+    pub tickets: Option<usize>,
 }
 
 /// Models and index are loaded.
@@ -41,7 +43,7 @@ pub async fn readyz(State(service): Shared) -> Result<axum::Json<Ready>, Problem
         return Err(Problem::new(Code::NotReady, service.readiness.doing()));
     }
     service.pipeline.store.health().await?;
-    let (articles, tickets) = counts(&service).await?;
+    let [articles, tickets] = counts(&service).await?;
     Ok(axum::Json(Ready {
         status: "ready".into(),
         models: service.pipeline.versions(&service.pipeline.lineup.seats(), true),
@@ -50,18 +52,28 @@ pub async fn readyz(State(service): Shared) -> Result<axum::Json<Ready>, Problem
     }))
 }
 
-async fn counts(service: &Arc<Service>) -> Result<(usize, usize), Problem> {
-    let (articles, tickets) = (Arc::clone(service.articles.index()), Arc::clone(service.tickets.index()));
-    let counted = tokio::task::spawn_blocking(move || Ok::<_, crate::retrieve::RetrieveError>((articles.count()?, tickets.count()?)));
-    counted.await.map_err(|e| Problem::internal(&e))?.map_err(|e| Problem::internal(&e))
+async fn counts(service: &Arc<Service>) -> Result<[Option<usize>; 2], Problem> {
+    let indexes = [service.articles.index(), service.tickets.index()].map(Arc::clone);
+    let count = |index: &Arc<dyn TicketIndex>| match index.count() {
+        Ok(count) => Ok(Some(count)),
+        Err(e @ RetrieveError::Remote { .. }) => {
+            tracing::warn!("{e}");
+            Ok(None)
+        }
+        Err(e) => Err(Problem::internal(&e)),
+    };
+    let counted = tokio::task::spawn_blocking(move || Ok([count(&indexes[0])?, count(&indexes[1])?]));
+    counted.await.map_err(|e| Problem::internal(&e))?
 }
 
 /// Prometheus text format.
 #[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(State(service): Shared) -> Result<Response, Problem> {
-    let (articles, tickets) = counts(&service).await?;
-    Metric::IndexEntries.set(articles as f64, &[("kind", "article".into())]);
-    Metric::IndexEntries.set(tickets as f64, &[("kind", "ticket".into())]);
+    for (kind, entries) in ["article", "ticket"].into_iter().zip(counts(&service).await?) {
+        if let Some(entries) = entries {
+            Metric::IndexEntries.set(entries as f64, &[("kind", kind.into())]);
+        }
+    }
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], service.metrics.render()).into_response())
 }
 
@@ -71,23 +83,47 @@ pub fn pages() -> Router<Arc<Service>> {
         .route("/", get(|| page("text/html; charset=utf-8", include_str!("../../web/start/index.html"))))
         .route("/start.css", get(|| page("text/css; charset=utf-8", include_str!("../../web/start/start.css"))))
         .route("/start.js", get(|| page("text/javascript; charset=utf-8", include_str!("../../web/start/start.js"))))
+        .route("/desk", get(|| async { Redirect::permanent("/desk/") }))
+        .route("/desk/", get(|| desk("index.html".to_owned())))
+        .route("/desk/{*path}", get(|Path(path): Path<String>| desk(path)))
         .merge(SwaggerUi::new("/docs").url("/openapi.json", super::openapi()))
 }
 
+/// The desk as it was built, `web/desk/dist`.
+#[derive(rust_embed::Embed)]
+#[folder = "web/desk/dist"]
+struct Desk;
+
+async fn desk(path: String) -> Response {
+    let Some(file) = Desk::get(&path) else {
+        return Problem::new(Code::NotFound, format!("the desk has no file {path:?}")).into_response();
+    };
+    let media = mime_guess::from_path(&path).first_raw().unwrap_or("application/octet-stream");
+    let media = if media.starts_with("text/") { format!("{media}; charset=utf-8") } else { media.to_owned() };
+    // The names of assets hold a digest of what is in them.
+    let kept = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let headers = [(header::CONTENT_TYPE, media), (header::CACHE_CONTROL, kept.to_owned())];
+    (StatusCode::OK, safe_headers(), headers, file.data).into_response()
+}
+
 async fn page(content_type: &'static str, text: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    let headers =
+        [(header::CONTENT_TYPE, HeaderValue::from_static(content_type)), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+    (StatusCode::OK, safe_headers(), headers, text).into_response()
+}
+
+/// What keeps a page to what it was made of.
+fn safe_headers() -> [(header::HeaderName, HeaderValue); 3] {
+    [
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static(
-                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
             ),
         ),
-    ];
-    (StatusCode::OK, headers, text).into_response()
+    ]
 }
 
 pub async fn not_found(uri: Uri) -> Problem {

@@ -5,6 +5,8 @@
 
 mod articles;
 mod catalogue;
+mod desk;
+mod drafts;
 mod extract;
 mod feedback;
 mod idempotency;
@@ -128,6 +130,17 @@ fn single_routes() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(products::get))
         .routes(routes!(articles::list, articles::create))
         .routes(routes!(articles::get, articles::put, articles::delete))
+        .routes(routes!(articles::versions))
+        .routes(routes!(articles::restore))
+        .routes(routes!(articles::usage))
+        .routes(routes!(tickets::get))
+        .routes(routes!(desk::search))
+        .routes(routes!(desk::stale))
+        .routes(routes!(drafts::list))
+        .routes(routes!(drafts::get, drafts::put, drafts::delete))
+        .routes(routes!(drafts::submit))
+        .routes(routes!(drafts::give_back))
+        .routes(routes!(drafts::publish))
         .routes(routes!(models::list))
         .routes(routes!(models::shadow))
 }
@@ -139,6 +152,8 @@ fn bulk_routes() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(triage::classify))
         .routes(routes!(triage::entities))
         .routes(routes!(articles::import))
+        .routes(routes!(desk::gaps))
+        .routes(routes!(desk::incidents))
         .routes(routes!(tickets::index))
         .routes(routes!(catalogue::put))
         .routes(routes!(models::promote))

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::embed::EncodeError;
 use crate::models::RegistryError;
 use crate::pipeline::{FollowError, PipelineError};
+use crate::retrieve::RetrieveError;
 use crate::store::StoreError;
 
 macro_rules! codes {
@@ -42,6 +43,7 @@ codes! {
     TriageNotRecorded "triage_not_recorded" NOT_FOUND "There is no record of this triage" "Feedback needs the message: send \"record\": true with the triage, and then the `id` of its answer as `triage_id`.";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The route does not know this method" "See /docs for the methods of each route.";
     AlreadyExists "already_exists" CONFLICT "There is one with this id" "Change it with PUT, or choose another id.";
+    StaleDraft "stale_draft" CONFLICT "The article was changed since the draft was begun" "Compare with GET /v1/articles/{id}/versions, then save the draft anew or publish it with \"force\": true.";
     ModelRefused "model_refused" UNPROCESSABLE_ENTITY "The model cannot be served" "Nothing was changed: train it again with this program, or choose another version; GET /v1/models lists them.";
     NoEarlierModel "no_earlier_model" CONFLICT "There is no champion to go back to" "Promote a version by its number; GET /v1/models lists them.";
     Unauthorized "unauthorized" UNAUTHORIZED "An API key is needed" "Send `Authorization: Bearer <key>` with a key that the service was configured with.";
@@ -49,6 +51,7 @@ codes! {
     IdempotencyInProgress "idempotency_in_progress" CONFLICT "A request with this Idempotency-Key is being worked on" "Wait for its answer, then send the request again.";
     Overloaded "overloaded" TOO_MANY_REQUESTS "Too much to do" "Wait for Retry-After seconds; if it happens often, raise server.concurrency or encoder.queue, or add a replica.";
     Timeout "timeout" SERVICE_UNAVAILABLE "The request took too long" "Try again; for large batches send fewer items at a time.";
+    IndexUnavailable "index_unavailable" SERVICE_UNAVAILABLE "A search server does not answer" "What was sent is stored, and can be found when the server is back; triages go on with what answers. See the detail, and retrieve.* of the configuration.";
     NotReady "not_ready" SERVICE_UNAVAILABLE "The service is still loading" "Wait until /readyz answers 200.";
     Internal "internal" INTERNAL_SERVER_ERROR "Something broke here" "The log has the detail under this request id.";
 }
@@ -111,7 +114,7 @@ impl IntoResponse for Problem {
         let mut response = (self.code.row().1, Json(self.body(&request_id))).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if matches!(self.code, Code::Overloaded | Code::NotReady | Code::Timeout | Code::IdempotencyInProgress) {
+        if matches!(self.code, Code::Overloaded | Code::IndexUnavailable | Code::NotReady | Code::Timeout | Code::IdempotencyInProgress) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if self.code == Code::Unauthorized {
@@ -129,6 +132,10 @@ impl From<PipelineError> for Problem {
                 Problem::new(Code::Overloaded, e.to_string())
             }
             PipelineError::Encode(EncodeError::Timeout) => Problem::new(Code::Timeout, "the encoder did not answer in time"),
+            PipelineError::Retrieve(e @ RetrieveError::Remote { .. }) => {
+                tracing::warn!("{e}");
+                Problem::new(Code::IndexUnavailable, e.to_string())
+            }
             other => Problem::internal(&other),
         }
     }

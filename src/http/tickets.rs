@@ -7,9 +7,18 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::articles::Counts;
-use super::extract::{Json, check_id, check_text};
+use super::extract::{Json, PathId, check_id, check_text};
 use super::problem::{Code, Problem, ProblemBody};
 use crate::domain::TicketRecord;
+
+/// One past ticket.
+#[utoipa::path(get, path = "/v1/tickets/{id}", tag = "knowledge", params(("id" = String, Path)), responses(
+    (status = 200, body = TicketRecord), (status = 404, body = ProblemBody),
+))]
+pub async fn get(State(service): Shared, PathId(id): PathId) -> Result<Answer<TicketRecord>, Problem> {
+    let found = service.pipeline.store.tickets(std::slice::from_ref(&id)).await?.pop();
+    found.map(Answer).ok_or_else(|| Problem::new(Code::NotFound, format!("there is no ticket {id:?}")))
+}
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,18 +6,23 @@
 //! Any number of messages run side by side. A part that fails or is late lowers the decision (`tool_failure`) and is logged; only an
 //! overload is an error to the caller, who can come again.
 
+mod cluster;
+mod desk;
 mod evidence;
 mod follow;
 mod intents;
 mod knowledge;
 mod lineup;
+mod reports;
 mod shadow;
 mod tagger;
 
+pub use desk::{DeskAnswer, DeskHit, DeskKind, DeskQuery, Duplicate, Why};
 pub use follow::{FollowError, Follower, Loader, SHADOW_FILE};
 pub use intents::{IntentModel, ReadText};
-pub use knowledge::{IndexProgress, Knowledge, KnowledgeError, Synced};
+pub use knowledge::{Difference, IndexProgress, Knowledge, KnowledgeError, Rebuilt, Synced};
 pub use lineup::{Lineup, Seats};
+pub use reports::{Gap, GapQuestion, Incident, IncidentTicket, Nearest, Proposal, Stale, StaleReason};
 pub use shadow::Shadow;
 pub use tagger::{Tagger, TaggerFollower};
 
@@ -25,15 +30,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use time::OffsetDateTime;
 
 use crate::decide::{self, GateArtefact, MatchFeatures, Policy, Signals, Thresholds, decide};
 use crate::domain::{
-    Action, Article, CatalogueItem, Entity, Intent, Lang, Mode, Product, Reply, ScoredArticle, ScoredTicket, SearchFilter, TicketRecord,
-    Timings, Triage, Versions,
+    Action, Article, Audience, CatalogueItem, Entity, Intent, Lang, Mode, Product, Reply, ScoredArticle, ScoredTicket, SearchFilter,
+    SearchPart, TicketRecord, Timings, Triage, Versions,
 };
 use crate::embed::{EncodeError, Role, SentenceEncoder, Wanted};
 use crate::ner::{EntityTagger, Gazetteer, GazetteerTagger, Lexicon, Linker, NerError};
-use crate::retrieve::{Hit, Query, RetrieveError, TicketIndex};
+use crate::retrieve::{Found, Hit, Query, RetrieveError, TicketIndex};
 use crate::store::{Store, StoreError};
 use crate::text::{Normalized, detect, normalize, search_terms};
 
@@ -136,10 +142,19 @@ pub struct Match<R> {
 
 /// What the search brought.
 #[derive(Default)]
-struct Found {
+struct Brought {
     similar: Vec<ScoredTicket>,
     articles: Vec<ScoredArticle>,
     reply: Option<Reply>,
+    /// Halves of the searches that did not answer.
+    degraded: Vec<SearchPart>,
+}
+
+/// Records that a search found, and what of it did not answer.
+pub struct Matches<R> {
+    /// Best rank first.
+    pub found: Vec<Match<R>>,
+    pub missing: Vec<SearchPart>,
 }
 
 impl Pipeline {
@@ -152,21 +167,21 @@ impl Pipeline {
         let mut timing = Timings::default();
         let mut understood = self.understand(message, &mut timing);
         let (found, knowledge) = match message.mode {
-            Mode::Fast => (Found::default(), decide::Knowledge::NotAsked),
+            Mode::Fast => (Brought::default(), decide::Knowledge::NotAsked),
             Mode::Full | Mode::Auto => match self.retrieve(message, &mut understood, &mut timing).await {
                 Ok(found) => {
-                    let best = found.articles.first().map_or(0.0, |a| a.confidence);
+                    let best = found.reply.as_ref().map_or(0.0, |r| r.confidence);
                     (found, decide::Knowledge::Best(best))
                 }
                 Err(PipelineError::Overloaded(e)) => return Err(PipelineError::Overloaded(e)),
                 Err(e) => {
                     tracing::error!(error = %e, "retrieval failed; the message goes to a human");
-                    (Found::default(), decide::Knowledge::Failed)
+                    (Brought::default(), decide::Knowledge::Failed)
                 }
             },
         };
         let stage = Instant::now();
-        let decision = self.decide(&understood, knowledge);
+        let decision = self.decide(&understood, knowledge, !found.degraded.is_empty());
         timing.decide = milliseconds(stage);
         timing.total = milliseconds(begin);
         // Here, and not where the intent was found: a message that is refused comes again.
@@ -186,6 +201,7 @@ impl Pipeline {
             articles: found.articles,
             reply: found.reply.filter(|_| decision.action != Action::Handoff),
             decision,
+            degraded: found.degraded,
             models,
             timing_ms: timing,
         })
@@ -198,7 +214,7 @@ impl Pipeline {
     pub async fn similar(&self, text: &str, top_k: usize, filter: SearchFilter) -> Result<Vec<ScoredTicket>, PipelineError> {
         let read = self.read(text, None).await?;
         let matches = self.match_tickets(&read.clean, read.compared, &read.intent, filter, top_k).await?;
-        Ok(self.ticket_rows(matches, top_k))
+        Ok(self.ticket_rows(matches.found, top_k))
     }
 
     /// Past tickets with the features of their match, best rank first: at least [`DEPTH`] where there are as many.
@@ -214,28 +230,25 @@ impl Pipeline {
         intent: &Intent,
         filter: SearchFilter,
         limit: usize,
-    ) -> Result<Vec<Match<TicketRecord>>, PipelineError> {
-        let hits = self.search(&self.tickets, clean, vector, filter, limit).await?;
+    ) -> Result<Matches<TicketRecord>, PipelineError> {
+        let Found { hits, missing } = self.search(&self.tickets, clean, vector, filter, limit).await?;
         let records = self.store.tickets(&hits.iter().map(|h| h.id.clone()).collect::<Vec<_>>()).await?;
-        Ok(matches(hits, records, intent, |t| (&t.id, t.intent.as_deref())))
+        Ok(Matches { found: matches(hits, records, intent, |t| (&t.id, t.intent.as_deref())), missing })
     }
 
-    /// As [`Self::match_tickets`], of the knowledge base.
+    /// As [`Self::match_tickets`], of the knowledge base: articles that are in force, each by its best piece.
     ///
     /// # Errors
     /// The index's or the store's.
-    pub async fn match_articles(
-        &self,
-        clean: &Normalized,
-        vector: Arc<[f32]>,
-        intent: &Intent,
-    ) -> Result<Vec<Match<Article>>, PipelineError> {
-        let hits = self.search(&self.articles, clean, vector, SearchFilter::default(), self.article_count).await?;
-        let mut records = Vec::with_capacity(hits.len());
-        for hit in &hits {
-            records.extend(self.store.article(&hit.id).await?);
-        }
-        Ok(matches(hits, records, intent, |a| (&a.id, a.intent.as_deref())))
+    pub async fn match_articles(&self, clean: &Normalized, vector: Arc<[f32]>, intent: &Intent) -> Result<Matches<Article>, PipelineError> {
+        let Found { hits, missing } = self.search(&self.articles, clean, vector, SearchFilter::default(), self.article_count).await?;
+        let mut seen = std::collections::HashSet::new();
+        let hits: Vec<Hit> = hits.into_iter().map(|h| Hit { id: knowledge::piece::record(&h.id).to_owned(), ..h }).collect();
+        let hits: Vec<Hit> = hits.into_iter().filter(|h| seen.insert(h.id.clone())).collect();
+        let now = OffsetDateTime::now_utc();
+        let mut records = self.store.articles_of(&hits.iter().map(|h| h.id.clone()).collect::<Vec<_>>()).await?;
+        records.retain(|article| article.in_force(now));
+        Ok(Matches { found: matches(hits, records, intent, |a| (&a.id, a.intent.as_deref())), missing })
     }
 
     async fn search(
@@ -245,9 +258,9 @@ impl Pipeline {
         vector: Arc<[f32]>,
         filter: SearchFilter,
         limit: usize,
-    ) -> Result<Vec<Hit>, PipelineError> {
+    ) -> Result<Found, PipelineError> {
         if limit == 0 {
-            return Ok(Vec::new());
+            return Ok(Found::default());
         }
         let (index, terms) = (Arc::clone(index), search_terms(&clean.text));
         Ok(blocking(move || index.query(&Query { dense: Some(&vector), terms: &terms, limit: limit.max(DEPTH), filter: &filter }))
@@ -281,7 +294,7 @@ impl Pipeline {
         Understood { seats, lang, clean, intent, entities, ner, products }
     }
 
-    async fn retrieve(&self, message: &Message<'_>, understood: &mut Understood, timing: &mut Timings) -> Result<Found, PipelineError> {
+    async fn retrieve(&self, message: &Message<'_>, understood: &mut Understood, timing: &mut Timings) -> Result<Brought, PipelineError> {
         let stage = Instant::now();
         let seats = Arc::clone(&understood.seats);
         let model = seats.champion();
@@ -307,13 +320,16 @@ impl Pipeline {
             self.match_tickets(&understood.clean, Arc::clone(&vector), &understood.intent, SearchFilter::default(), message.top_k),
             self.match_articles(&understood.clean, vector, &understood.intent),
         )?;
-        let similar = self.ticket_rows(tickets, message.top_k);
-        let (articles, reply) = self.article_rows(articles);
+        let mut degraded = [tickets.missing, articles.missing].concat();
+        degraded.sort();
+        degraded.dedup();
+        let similar = self.ticket_rows(tickets.found, message.top_k);
+        let (articles, reply) = self.article_rows(articles.found);
         timing.retrieve = Some(milliseconds(stage));
-        Ok(Found { similar, articles, reply })
+        Ok(Brought { similar, articles, reply, degraded })
     }
 
-    fn decide(&self, understood: &Understood, knowledge: decide::Knowledge) -> crate::domain::Decision {
+    fn decide(&self, understood: &Understood, knowledge: decide::Knowledge, degraded: bool) -> crate::domain::Decision {
         let policy = self.policy.load();
         let thresholds = Thresholds {
             intent: understood.seats.champion().classifier.threshold(&understood.intent, policy.precision.intent),
@@ -325,6 +341,7 @@ impl Pipeline {
             intent: &understood.intent,
             sensitive: policy.sensitive.find(&understood.clean.text),
             knowledge,
+            degraded,
         };
         decide(&signals, &policy, &thresholds)
     }
@@ -344,19 +361,22 @@ impl Pipeline {
         rows
     }
 
-    /// Articles, surest first, and the best one's own words as the draft of a reply.
+    /// Articles, surest first, and the own words of the best one that customers may read as the draft of a reply.
     fn article_rows(&self, matches: Vec<Match<Article>>) -> (Vec<ScoredArticle>, Option<Reply>) {
         let row = |m: Match<Article>| {
             let confidence = self.gate.article.probability(&m.features);
-            (ScoredArticle { article_id: m.record.id, question: m.record.question, score: m.hit.score, confidence }, m.record.answer)
+            let scored = ScoredArticle { article_id: m.record.id, question: m.record.question, score: m.hit.score, confidence };
+            (scored, (m.record.audience == Audience::Customer).then_some(m.record.answer))
         };
-        let mut rows: Vec<(ScoredArticle, String)> = matches.into_iter().map(row).collect();
+        let mut rows: Vec<(ScoredArticle, Option<String>)> = matches.into_iter().map(row).collect();
         rows.sort_by(|a, b| b.0.confidence.total_cmp(&a.0.confidence).then_with(|| a.0.article_id.cmp(&b.0.article_id)));
-        let reply = rows.first().map(|(row, answer)| Reply {
-            text: answer.clone(),
-            sources: vec![row.article_id.clone()],
-            confidence: row.confidence,
-            generator: "article".into(),
+        let reply = rows.iter().find_map(|(row, answer)| {
+            answer.clone().map(|text| Reply {
+                text,
+                sources: vec![row.article_id.clone()],
+                confidence: row.confidence,
+                generator: "article".into(),
+            })
         });
         rows.truncate(self.article_count);
         (rows.into_iter().map(|r| r.0).collect(), reply)

@@ -1,5 +1,7 @@
 //! What every engine of [`TicketIndex`] must do: each engine's tests run [`contract`] over an index of its own.
 
+use std::sync::Arc;
+
 use super::{Point, Query, RetrieveError, Scored, TicketIndex};
 use crate::domain::{Lang, SearchFilter, TicketState};
 use crate::text;
@@ -9,7 +11,7 @@ pub(super) const DIM: usize = 4;
 
 /// Runs the whole suite over an empty index of [`DIM`] dimensions; it is empty again afterwards.
 pub(super) fn contract(index: &dyn TicketIndex) {
-    let parts: [fn(&dyn TicketIndex); 10] = [
+    let parts: [fn(&dyn TicketIndex); 11] = [
         an_empty_index_answers_nothing,
         upsert_is_idempotent_and_replaces,
         delete_removes_and_ignores_what_is_not_there,
@@ -19,6 +21,7 @@ pub(super) fn contract(index: &dyn TicketIndex) {
         rare_terms_weigh_more,
         hybrid_search_fuses_and_fills_both_scores,
         what_cannot_be_found_is_refused,
+        vectors_and_digests_come_back,
         many_points_are_kept_listed_and_cleared,
     ];
     for part in parts {
@@ -38,6 +41,7 @@ pub(super) fn point(id: &str, dense: [f32; DIM], text: &str) -> Point {
         lang: if text.is_ascii() { Lang::En } else { Lang::Zh },
         intent: None,
         state: None,
+        digest: text.len() as i64,
     }
 }
 
@@ -53,8 +57,12 @@ fn ids(found: &[Scored]) -> Vec<&str> {
     found.iter().map(|(id, _)| id.as_str()).collect()
 }
 
+fn ids_of(index: &dyn TicketIndex) -> Vec<String> {
+    index.digests().unwrap().into_iter().map(|(id, _)| id).collect()
+}
+
 fn sorted_ids(index: &dyn TicketIndex) -> Vec<String> {
-    let mut ids = index.ids().unwrap();
+    let mut ids = ids_of(index);
     ids.sort();
     ids
 }
@@ -66,8 +74,8 @@ fn an_empty_index_answers_nothing(index: &dyn TicketIndex) {
     let words = terms("refund");
     assert!(index.query_dense(&X, 10, &everything()).unwrap().is_empty());
     assert!(index.query_lexical(&words, 10, &everything()).unwrap().is_empty());
-    assert!(index.query(&Query { dense: Some(&X), terms: &words, limit: 10, filter: &everything() }).unwrap().is_empty());
-    assert!(index.ids().unwrap().is_empty());
+    assert!(index.query(&Query { dense: Some(&X), terms: &words, limit: 10, filter: &everything() }).unwrap().hits.is_empty());
+    assert!(ids_of(index).is_empty());
     index.upsert(&[]).unwrap();
     index.delete(&[]).unwrap();
     index.flush().unwrap();
@@ -101,7 +109,7 @@ fn delete_removes_and_ignores_what_is_not_there(index: &dyn TicketIndex) {
     index.delete(&["T-1".to_owned(), "unknown".to_owned()]).unwrap();
     index.delete(&["T-1".to_owned()]).unwrap();
     assert_eq!(index.count().unwrap(), 1);
-    assert_eq!(index.ids().unwrap(), ["T-2"]);
+    assert_eq!(ids_of(index), ["T-2"]);
     assert_eq!(ids(&index.query_dense(&X, 10, &everything()).unwrap()), ["T-2"]);
     assert_eq!(ids(&index.query_lexical(&terms("refund"), 10, &everything()).unwrap()), ["T-2"]);
     assert!(index.cosines(&X, &["T-1".to_owned()]).unwrap().is_empty());
@@ -134,7 +142,7 @@ fn filters_restrict_every_search(index: &dyn TicketIndex) {
         };
         assert_eq!(sorted(index.query_dense(&X, 10, &filter).unwrap()), wanted, "dense, {filter:?}");
         assert_eq!(sorted(index.query_lexical(&words, 10, &filter).unwrap()), wanted, "lexical, {filter:?}");
-        let hits = index.query(&Query { dense: Some(&X), terms: &words, limit: 10, filter: &filter }).unwrap();
+        let hits = index.query(&Query { dense: Some(&X), terms: &words, limit: 10, filter: &filter }).unwrap().hits;
         assert_eq!(sorted(hits.into_iter().map(|hit| (hit.id, hit.score)).collect()), wanted, "hybrid, {filter:?}");
     }
 }
@@ -201,7 +209,7 @@ fn hybrid_search_fuses_and_fills_both_scores(index: &dyn TicketIndex) {
         .unwrap();
     let words = terms("refund order");
     let all = everything();
-    let ask = |dense, terms, limit| index.query(&Query { dense, terms, limit, filter: &all }).unwrap();
+    let ask = |dense, terms, limit| index.query(&Query { dense, terms, limit, filter: &all }).unwrap().hits;
 
     let hits = ask(Some(X.as_slice()), &words[..], 3);
     assert_eq!(hits.iter().map(|hit| hit.id.as_str()).collect::<Vec<_>>(), ["both", "words", "meaning"]);
@@ -244,6 +252,47 @@ fn what_cannot_be_found_is_refused(index: &dyn TicketIndex) {
     assert_eq!(index.count().unwrap(), 0, "nothing of a refused batch is kept");
 }
 
+fn vectors_and_digests_come_back(index: &dyn TicketIndex) {
+    let first = Point { digest: -7, ..point("T-1", [3.0, 4.0, 0.0, 0.0], "refund") };
+    index.upsert(&[first, Point { digest: i64::MAX, ..point("T-2", Y, "parcel") }]).unwrap();
+    let mut digests = index.digests().unwrap();
+    digests.sort();
+    assert_eq!(digests, [("T-1".to_owned(), -7), ("T-2".to_owned(), i64::MAX)]);
+    let vectors = index.vectors(&["T-1".to_owned(), "unknown".to_owned()]).unwrap();
+    assert!(vectors.len() == 1 && vectors[0].0 == "T-1", "{vectors:?}");
+    for (found, wanted) in vectors[0].1.iter().zip([0.6, 0.8, 0.0, 0.0]) {
+        assert!((found - wanted).abs() < 1e-6, "{vectors:?}");
+    }
+    assert!(index.vectors(&[]).unwrap().is_empty());
+    assert_eq!(index.health().unwrap().iter().map(|h| h.points).max(), Some(2));
+}
+
+/// Runs a rebuild over an empty index; `answers_meanwhile` where the old one serves until the new one is whole.
+pub(super) fn rebuild_contract(index: Arc<dyn TicketIndex>, answers_meanwhile: bool) {
+    index.upsert(&[point("old", X, "refund"), point("both", Y, "refund")]).unwrap();
+    for round in 0..2 {
+        let rebuild = Arc::clone(&index).begin_rebuild().unwrap();
+        assert_eq!(rebuild.index.count().unwrap(), 0, "round {round}");
+        rebuild.index.upsert(&[point("new", X, "refund")]).unwrap();
+        if answers_meanwhile {
+            // What was begun and not ended is gone on with.
+            drop(rebuild);
+            assert!(!ids_of(index.as_ref()).is_empty());
+            assert!(!index.query_lexical(&terms("refund"), 9, &everything()).unwrap().is_empty());
+            let rebuild = Arc::clone(&index).begin_rebuild().unwrap();
+            assert_eq!(ids_of(rebuild.index.as_ref()), ["new"]);
+            rebuild.index.upsert(&[point("both", Y, "parcel")]).unwrap();
+            (rebuild.finish)().unwrap();
+        } else {
+            rebuild.index.upsert(&[point("both", Y, "parcel")]).unwrap();
+            (rebuild.finish)().unwrap();
+        }
+        assert_eq!(sorted_ids(index.as_ref()), ["both", "new"]);
+        assert_eq!(ids(&index.query_lexical(&terms("parcel"), 9, &everything()).unwrap()), ["both"]);
+    }
+    index.clear().unwrap();
+}
+
 fn many_points_are_kept_listed_and_cleared(index: &dyn TicketIndex) {
     let points: Vec<Point> = (0..5_000).map(|i| point(&format!("T-{i:04}"), [1.0, i as f32 / 5_000.0, 0.0, 0.0], "refund")).collect();
     index.upsert(&points).unwrap();
@@ -253,7 +302,7 @@ fn many_points_are_kept_listed_and_cleared(index: &dyn TicketIndex) {
     assert_eq!(index.query_dense(&X, 3, &everything()).unwrap()[0].0, "T-0000");
     index.clear().unwrap();
     index.clear().unwrap();
-    assert!(index.ids().unwrap().is_empty());
+    assert!(ids_of(index).is_empty());
     index.upsert(&points[..1]).unwrap();
     assert_eq!(index.count().unwrap(), 1);
 }

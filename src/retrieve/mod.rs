@@ -1,6 +1,7 @@
 //! Retrieval: which past tickets are like a message, by meaning (dense vectors) and by words (BM25), fused by rank.
 //!
-//! *Job.* Keeps one point a ticket behind [`TicketIndex`] and answers searches over them; [`EdgeIndex`] is the embedded engine.
+//! *Job.* Keeps one point a ticket behind [`TicketIndex`] and answers searches over them. [`EdgeIndex`] is the embedded engine,
+//! [`QdrantIndex`] and [`ElasticIndex`] are servers, [`CombinedIndex`] takes vectors from one and words from another.
 //! The index is derived data: everything in it can be made again from the store, so a fault here is answered with "rebuild".
 //!
 //! *Never.* It does not encode or segment text (vectors and terms come in ready), keeps no text and no personal data beyond the
@@ -12,20 +13,32 @@
 //! *Failure.* A write that returns `Ok` is searchable and on disk. One that returns an error may have been done in part; every
 //! write is idempotent, so repeat it. A search that fails changes nothing.
 
+mod combined;
 #[cfg(test)]
 mod contract;
 mod edge;
+mod elastic;
 mod fusion;
+mod key;
+mod qdrant;
+mod remote;
 mod sparse;
 mod stamp;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+pub use combined::CombinedIndex;
 pub use edge::EdgeIndex;
+pub use elastic::{ElasticIndex, ElasticSettings};
+pub use qdrant::{QdrantIndex, QdrantSettings};
 pub use stamp::IndexStamp;
 
-use crate::domain::{Lang, SearchFilter, TicketState};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::{Lang, SearchFilter, SearchPart, TicketState};
 
 /// A past ticket as the index keeps it.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +52,8 @@ pub struct Point {
     pub lang: Lang,
     pub intent: Option<String>,
     pub state: Option<TicketState>,
+    /// Of what the point was made of: another digest, and it has to be made again.
+    pub digest: i64,
 }
 
 /// What to search for; a part that is absent or empty is not asked.
@@ -65,6 +80,33 @@ pub struct Hit {
     pub lexical: Option<f32>,
 }
 
+/// What a search brought, as far as the engines answered.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Found {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// What was asked for and not answered: the hits lack its scores.
+    pub missing: Vec<SearchPart>,
+}
+
+/// How an engine is.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Health {
+    pub engine: &'static str,
+    /// Its folder or address.
+    pub place: String,
+    pub version: String,
+    pub points: usize,
+}
+
+/// A rebuild under way.
+pub struct Rebuild {
+    /// What is to be filled. A server's holds what an interrupted rebuild left there.
+    pub index: Arc<dyn TicketIndex>,
+    /// Lets searches go to what was filled.
+    pub finish: Box<dyn FnOnce() -> Result<(), RetrieveError> + Send>,
+}
+
 /// An id with its cosine or its BM25 score.
 pub type Scored = (String, f32);
 
@@ -75,14 +117,16 @@ pub enum RetrieveError {
     Directory { path: PathBuf, source: std::io::Error },
     #[error("the index in {dir} is already open; stop the other process, or give this one a directory of its own")]
     Locked { dir: PathBuf },
-    #[error("the index in {dir} was built with {found}, and {wanted} is wanted; rebuild it from the stored tickets")]
-    OtherStamp { dir: PathBuf, found: String, wanted: String },
+    #[error("the index {place} was built with {found}, and {wanted} is wanted; rebuild it with `fenzhen index build`")]
+    OtherStamp { place: String, found: String, wanted: String },
     #[error("the index in {dir} cannot be read ({detail}); rebuild it from the stored tickets")]
     Corrupt { dir: PathBuf, detail: String },
     #[error("{what} has {found} dimensions and the index {expected}; encode it with the encoder that the index was built with")]
     Dimension { what: String, expected: usize, found: usize },
     #[error("{what} holds a number that is not finite; it was refused, as it could never be found, so encode the text again")]
     NotFinite { what: String },
+    #[error("{engine} at {place} failed to {action}: {detail}; {hint}")]
+    Remote { engine: &'static str, place: String, action: &'static str, detail: String, hint: &'static str },
     #[error("the search engine failed to {action}: {detail}; the call may be repeated, and if it fails again the index rebuilt")]
     Engine { action: &'static str, detail: String },
 }
@@ -124,8 +168,11 @@ pub trait TicketIndex: Send + Sync {
     /// How many points there are.
     fn count(&self) -> Result<usize, RetrieveError>;
 
-    /// The ids of all points, in no order: what `index verify` holds against the store.
-    fn ids(&self) -> Result<Vec<String>, RetrieveError>;
+    /// The ids of all points with their digests, in no order: what `index verify` holds against the store.
+    fn digests(&self) -> Result<Vec<(String, i64)>, RetrieveError>;
+
+    /// The vectors of these points, L2-normalised; ids that the index does not hold are left out.
+    fn vectors(&self, ids: &[String]) -> Result<Vec<(String, Vec<f32>)>, RetrieveError>;
 
     /// Removes every point. Durable when it returns.
     fn clear(&self) -> Result<(), RetrieveError>;
@@ -134,29 +181,68 @@ pub trait TicketIndex: Send + Sync {
     /// searches go on meanwhile. Nothing is lost without it: writes are durable by themselves.
     fn flush(&self) -> Result<(), RetrieveError>;
 
-    /// The tickets most like the query: both lists, fused by reciprocal rank, each hit with both scores.
+    /// Whether it answers, and how much it holds; a row for each engine that it stands on.
+    fn health(&self) -> Result<Vec<Health>, RetrieveError>;
+
+    /// Puts a copy aside from which the index can be restored: the embedded engine into the folder, which must be empty or missing, a
+    /// server where it keeps its own. Answers where it lies, for people.
+    fn snapshot(&self, to: &Path) -> Result<String, RetrieveError>;
+
+    /// Begins to build the index anew. The embedded engine is emptied; a server's index goes on answering until the new one is whole.
+    fn begin_rebuild(self: Arc<Self>) -> Result<Rebuild, RetrieveError>;
+
+    /// Whether both halves of a search are asked at once, each on a thread of its own: worth it where they wait for different servers.
+    fn asks_side_by_side(&self) -> bool {
+        false
+    }
+
+    /// The tickets most like the query: both lists, fused by reciprocal rank, each hit with both scores. A half that fails is named, and
+    /// the other one answers.
     ///
     /// # Errors
-    /// As [`TicketIndex::query_dense`].
-    fn query(&self, query: &Query) -> Result<Vec<Hit>, RetrieveError> {
+    /// A vector that does not fit; every half that was asked failed.
+    fn query(&self, query: &Query) -> Result<Found, RetrieveError> {
         if query.limit == 0 {
-            return Ok(Vec::new());
+            return Ok(Found::default());
         }
         // Deeper than the answer, so that a ticket that is fair in both lists can pass one that is good in one only.
         let candidates = query.limit.saturating_mul(4).max(50);
-        let dense = query.dense.map(|vector| self.query_dense(vector, candidates, query.filter)).transpose()?;
-        let lexical = if query.terms.is_empty() { None } else { Some(self.query_lexical(query.terms, candidates, query.filter)?) };
+        let dense = || query.dense.map(|vector| self.query_dense(vector, candidates, query.filter));
+        let lexical = || (!query.terms.is_empty()).then(|| self.query_lexical(query.terms, candidates, query.filter));
+        let (dense, lexical) = if self.asks_side_by_side() {
+            std::thread::scope(|scope| {
+                let dense = scope.spawn(dense);
+                let lexical = lexical();
+                let died = || Some(Err(RetrieveError::Engine { action: "search", detail: "its thread died".to_owned() }));
+                (dense.join().unwrap_or_else(|_| died()), lexical)
+            })
+        } else {
+            (dense(), lexical())
+        };
 
+        let mut missing = Missing::default();
+        let dense = missing.without(SearchPart::Dense, dense)?;
+        let lexical = missing.without(SearchPart::Lexical, lexical)?;
         let rankings: Vec<Vec<&str>> =
             [&dense, &lexical].into_iter().flatten().map(|list| list.iter().map(|(id, _)| id.as_str()).collect()).collect();
+        if rankings.is_empty() {
+            return missing.nothing_left();
+        }
         let mut fused = fusion::fuse(&rankings);
         fused.truncate(query.limit);
 
         let cosines = match (query.dense, dense) {
-            (Some(vector), Some(list)) => Some(complete(list, &fused, |ids| self.cosines(vector, ids))?),
+            (Some(vector), Some(list)) => {
+                missing.without(SearchPart::Dense, Some(complete(list, &fused, |ids| self.cosines(vector, ids))))?
+            }
             _ => None,
         };
-        let lexicals = lexical.map(|list| complete(list, &fused, |ids| self.lexical_scores(query.terms, ids))).transpose()?;
+        let lexicals = match lexical {
+            Some(list) => {
+                missing.without(SearchPart::Lexical, Some(complete(list, &fused, |ids| self.lexical_scores(query.terms, ids))))?
+            }
+            None => None,
+        };
         // A point that was removed since the lists were made has no scores any more and is left out.
         let hit = |(id, score): Scored| {
             let cosine = match &cosines {
@@ -166,8 +252,52 @@ pub trait TicketIndex: Send + Sync {
             let lexical = lexicals.as_ref().map(|scores| scores.get(&id).copied().unwrap_or(0.0));
             Some(Hit { id, score, cosine, lexical })
         };
-        Ok(fused.into_iter().filter_map(hit).collect())
+        Ok(Found { hits: fused.into_iter().filter_map(hit).collect(), missing: missing.parts })
     }
+}
+
+/// Halves that did not answer.
+#[derive(Default)]
+struct Missing {
+    parts: Vec<SearchPart>,
+    why: Option<RetrieveError>,
+}
+
+impl Missing {
+    /// The answer, or a note that it is missing. What is wrong with the question is no fault of an engine and goes back.
+    fn without<T>(&mut self, part: SearchPart, answer: Option<Result<T, RetrieveError>>) -> Result<Option<T>, RetrieveError> {
+        match answer.transpose() {
+            Ok(answer) => Ok(answer),
+            Err(e @ (RetrieveError::Dimension { .. } | RetrieveError::NotFinite { .. })) => Err(e),
+            Err(e) => {
+                tracing::warn!(error = %e, ?part, "half of a search failed");
+                self.parts.push(part);
+                self.why = Some(e);
+                Ok(None)
+            }
+        }
+    }
+
+    fn nothing_left(self) -> Result<Found, RetrieveError> {
+        self.why.map_or_else(|| Ok(Found::default()), Err)
+    }
+}
+
+/// Whether a vector is of the index's dimension and of numbers.
+fn check_vector(what: impl Fn() -> String, vector: &[f32], dim: usize) -> Result<(), RetrieveError> {
+    if vector.len() != dim {
+        return Err(RetrieveError::Dimension { what: what(), expected: dim, found: vector.len() });
+    }
+    if vector.iter().any(|x| !x.is_finite()) {
+        return Err(RetrieveError::NotFinite { what: what() });
+    }
+    Ok(())
+}
+
+/// Best first; equal scores, which engines leave in any order, by id.
+fn ordered(mut scored: Vec<Scored>) -> Vec<Scored> {
+    scored.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    scored
 }
 
 /// The scores of a list, and of those of `wanted` that are not in it, which `look_up` knows.

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 
 /// How soon repeats of a term stop to count.
-const K1: f32 = 1.2;
+pub(super) const K1: f32 = 1.2;
 /// How much a long text is marked down.
-const B: f32 = 0.75;
+pub(super) const B: f32 = 0.75;
 /// Terms that a text is taken to hold on average: a ticket of one or two sentences, Chinese (words and pairs of characters) or
 /// English. Fixed and not measured, so that the weights of a point never depend on what else is in the index or on the order
 /// of upserts; an average that is off only turns `B` a little up or down, alike for all.
-const AVERAGE_TERMS: f32 = 24.0;
+pub(super) const AVERAGE_TERMS: f32 = 24.0;
 
 /// Sparse vector of a text to be found: BM25 saturation of each distinct term, in (0, 2.2).
 ///

@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::RetrieveError;
 
@@ -21,7 +22,7 @@ pub struct IndexStamp {
 }
 
 /// Version of what this room itself decides: term hash and weights, names of vectors and payload. Raise it with every change.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 const FILE: &str = "stamp.json";
 
@@ -57,7 +58,22 @@ impl IndexStamp {
             return Ok(true);
         }
         let wanted = self.kept();
-        Err(RetrieveError::OtherStamp { dir: dir.to_owned(), found: found.to_string(), wanted: wanted.to_string() })
+        Err(RetrieveError::OtherStamp { place: format!("in {}", dir.display()), found: found.to_string(), wanted: wanted.to_string() })
+    }
+
+    /// Stands for the stamp in the names of a server's indexes: 12 hex digits.
+    pub(super) fn digest(&self) -> String {
+        let digest = Sha256::digest(self.kept().to_string());
+        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The fault of a server's index whose name has another digest.
+    pub(super) fn unlike(&self, place: &str) -> RetrieveError {
+        RetrieveError::OtherStamp {
+            place: place.to_owned(),
+            found: "another encoder or version".to_owned(),
+            wanted: self.kept().to_string(),
+        }
     }
 
     /// Writes the stamp whole or not at all.
@@ -118,7 +134,7 @@ mod tests {
             assert!(error.to_string().contains("minilm@1") && error.to_string().contains("rebuild"), "{error}");
         }
         let text = fs::read_to_string(dir.path().join(FILE)).unwrap();
-        fs::write(dir.path().join(FILE), text.replace("\"layout\": 1", "\"layout\": 0")).unwrap();
+        fs::write(dir.path().join(FILE), text.replace("\"layout\": 2", "\"layout\": 1")).unwrap();
         assert!(matches!(stamp().check(dir.path()), Err(RetrieveError::OtherStamp { .. })));
     }
 

@@ -10,10 +10,12 @@
 
 mod articles;
 mod catalogue;
+mod drafts;
 mod error;
 mod feedback;
 mod idempotency;
 mod outbox;
+mod reports;
 mod tickets;
 mod triages;
 
@@ -32,10 +34,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 use utoipa::ToSchema;
 
+pub use articles::ArticleFilter;
+pub use drafts::Published;
 pub use error::StoreError;
 pub use feedback::{Feedback, Judged};
 pub use idempotency::{Answer, Idempotency};
 pub use outbox::{IndexJob, IndexKind, IndexOp};
+pub use reports::Unanswered;
 pub use triages::{Recorded, RecordedTriage};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
@@ -46,7 +51,7 @@ pub const BUSY: Duration = Duration::from_secs(5);
 /// Readers at once; more queue in the pool.
 const READERS: u32 = 4;
 
-/// Rows a statement. Seven columns times this stays far below SQLite's 32,766 bound values.
+/// Rows a statement. Twelve columns times this stays far below SQLite's 32,766 bound values.
 const CHUNK: usize = 500;
 
 /// The first bytes of every SQLite file that is not empty.

@@ -11,10 +11,10 @@ use crate::domain::{Article, CatalogueItem, Lang, Outcome, TicketRecord, TicketS
 /// As hostile as an id can be: quotes, a comment, a wildcard, an emoji, a zero byte.
 const NASTY: &str = "x'); DROP TABLE tickets;--\"%_ 🦄\u{0}末";
 
+const NOW: &str = "2026-01-01T00:00:00Z";
+
 fn article(id: &str, question: &str) -> Article {
-    Article {
-        id: id.into(), lang: Lang::Zh, question: question.into(), answer: "三天内发货".into(), intent: Some("shipping_time".into())
-    }
+    Article { intent: Some("shipping_time".into()), ..Article::new(id, Lang::Zh, question, "三天内发货") }
 }
 
 fn ticket(id: &str, text: &str) -> TicketRecord {
@@ -60,7 +60,7 @@ async fn everything_is_there_after_reopening() -> Result<(), StoreError> {
         created_at: Some("2025-01-01T00:00:00Z".into()),
         ..ticket("T-1", "where is my refund")
     };
-    store.put_article(&article("kb-1", "何时发货")).await?;
+    store.put_article(&article("kb-1", "何时发货"), NOW, None).await?;
     store.upsert_tickets(std::slice::from_ref(&full)).await?;
     store.put_catalogue(&[item("D-1", 39.9)], false).await?;
     store.record_triage("01J", "2025-01-01T00:00:00Z", "何时发货", "{\"id\":\"01J\"}").await?;
@@ -83,15 +83,15 @@ async fn everything_is_there_after_reopening() -> Result<(), StoreError> {
 async fn an_import_counts_every_row_and_replace_deletes_the_rest() -> Result<(), StoreError> {
     let (_dir, store) = on_disk().await;
     let first = [article("a", "1"), article("b", "1"), article("c", "1")];
-    assert_eq!(store.import_articles(&first, false).await?, counts(3, 0, 0, 0));
+    assert_eq!(store.import_articles(&first, false, NOW).await?, counts(3, 0, 0, 0));
     store.index_done(IndexKind::Article, i64::MAX).await?;
 
     let second = [article("b", "2"), article("c", "1"), article("d", "1")];
-    assert_eq!(store.import_articles(&second, true).await?, counts(1, 1, 1, 1));
+    assert_eq!(store.import_articles(&second, true, NOW).await?, counts(1, 1, 1, 1));
     assert_eq!(store.all_articles().await?, second);
     let expected = [("b", IndexOp::Upsert), ("d", IndexOp::Upsert), ("a", IndexOp::Delete)];
     assert_eq!(jobs(&store, IndexKind::Article).await, expected.map(|(id, op)| (id.to_owned(), op)));
-    assert_eq!(store.import_articles(&[], true).await?, counts(0, 0, 0, 3));
+    assert_eq!(store.import_articles(&[], true, NOW).await?, counts(0, 0, 0, 3));
     Ok(())
 }
 
@@ -107,19 +107,19 @@ async fn the_last_form_of_an_id_that_comes_twice_stands() -> Result<(), StoreErr
 #[tokio::test]
 async fn articles_are_put_paged_and_deleted() -> Result<(), StoreError> {
     let store = Store::in_memory().await?;
-    assert!(store.put_article(&article("a", "1")).await?);
-    assert!(!store.put_article(&article("a", "2")).await?);
-    store.put_article(&Article { lang: Lang::En, intent: None, ..article("b", "1") }).await?;
-    store.put_article(&article("c", "1")).await?;
+    assert!(store.put_article(&article("a", "1"), NOW, None).await?);
+    assert!(!store.put_article(&article("a", "2"), NOW, None).await?);
+    store.put_article(&Article { lang: Lang::En, intent: None, ..article("b", "1") }, NOW, None).await?;
+    store.put_article(&article("c", "1"), NOW, None).await?;
 
     let ids = |page: Vec<Article>| page.into_iter().map(|article| article.id).collect::<Vec<_>>();
-    assert_eq!(ids(store.articles(None, None, 2).await?), ["a", "b"]);
-    assert_eq!(ids(store.articles(None, Some("b"), 2).await?), ["c"]);
-    assert_eq!(ids(store.articles(Some(Lang::Zh), Some("a"), 9).await?), ["c"]);
-    assert_eq!(ids(store.articles(Some(Lang::En), None, 9).await?), ["b"]);
+    assert_eq!(ids(store.articles(ArticleFilter::default(), None, 2).await?), ["a", "b"]);
+    assert_eq!(ids(store.articles(ArticleFilter::default(), Some("b"), 2).await?), ["c"]);
+    assert_eq!(ids(store.articles(ArticleFilter { lang: Some(Lang::Zh), ..ArticleFilter::default() }, Some("a"), 9).await?), ["c"]);
+    assert_eq!(ids(store.articles(ArticleFilter { lang: Some(Lang::En), ..ArticleFilter::default() }, None, 9).await?), ["b"]);
 
-    assert!(store.delete_article("a").await?);
-    assert!(!store.delete_article("a").await?);
+    assert!(store.delete_article("a", NOW).await?);
+    assert!(!store.delete_article("a", NOW).await?);
     assert_eq!(store.article("a").await?, None);
     Ok(())
 }
@@ -157,7 +157,7 @@ async fn five_thousand_tickets_are_one_quick_upsert() -> Result<(), StoreError> 
 async fn hostile_ids_and_emoji_survive() -> Result<(), StoreError> {
     let (dir, store) = on_disk().await;
     store.upsert_tickets(&[ticket(NASTY, NASTY)]).await?;
-    store.put_article(&article(NASTY, NASTY)).await?;
+    store.put_article(&article(NASTY, NASTY), NOW, None).await?;
     store.put_catalogue(&[item(NASTY, 1.0)], false).await?;
     store.record_triage(NASTY, "2025-01-01T00:00:00Z", NASTY, NASTY).await?;
     let store = reopened(&dir, store).await;
@@ -166,7 +166,7 @@ async fn hostile_ids_and_emoji_survive() -> Result<(), StoreError> {
     assert_eq!(store.catalogue().await?, [item(NASTY, 1.0)]);
     assert_eq!(store.triage(NASTY).await?.as_deref(), Some(NASTY));
     assert_eq!(jobs(&store, IndexKind::Ticket).await, [(NASTY.to_owned(), IndexOp::Upsert)]);
-    assert!(store.delete_article(NASTY).await?);
+    assert!(store.delete_article(NASTY, NOW).await?);
     Ok(())
 }
 
@@ -184,14 +184,14 @@ async fn the_catalogue_counts_and_replaces() -> Result<(), StoreError> {
 async fn done_jobs_are_forgotten_and_their_seq_is_not_given_again() -> Result<(), StoreError> {
     let store = Store::in_memory().await?;
     store.upsert_tickets(&[ticket("a", "1"), ticket("b", "1")]).await?;
-    store.put_article(&article("a", "1")).await?;
+    store.put_article(&article("a", "1"), NOW, None).await?;
     let backlog = store.index_backlog(IndexKind::Ticket, 1).await?;
     assert_eq!(backlog.len(), 1);
     store.index_done(IndexKind::Ticket, backlog[0].seq).await?;
     assert_eq!(jobs(&store, IndexKind::Ticket).await, [("b".to_owned(), IndexOp::Upsert)]);
     store.index_done(IndexKind::Ticket, i64::MAX).await?;
     store.index_done(IndexKind::Article, i64::MAX).await?;
-    store.delete_article("a").await?;
+    store.delete_article("a", NOW).await?;
     assert_eq!(store.index_backlog(IndexKind::Article, 9).await?, [IndexJob { seq: 4, id: "a".into(), op: IndexOp::Delete }]);
     Ok(())
 }

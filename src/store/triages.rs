@@ -73,10 +73,23 @@ impl Recorded<'_> {
 }
 
 impl Store {
-    /// Keeps a triage as it was answered. A second record of an id changes nothing: what was answered stays what was answered.
+    /// Keeps a triage as it was answered, and which articles it showed. A second record of an id changes nothing: what was answered
+    /// stays what was answered.
     pub async fn record_triage(&self, id: &str, created_at: &str, text: &str, triage_json: &str) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
         let sql = "INSERT INTO triages (id, created_at, text, triage) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING";
-        sqlx::query(sql).bind(id).bind(created_at).bind(text).bind(triage_json).execute(&self.write).await?;
+        let query = sqlx::query(sql).bind(id).bind(created_at).bind(text).bind(triage_json);
+        if query.execute(&mut *transaction).await?.rows_affected() == 1 {
+            // The table's own words for what migration 3 did with those that were recorded before.
+            let uses = "INSERT OR IGNORE INTO article_uses (article_id, triage_id, replied) \
+                        SELECT json_extract(shown.value, '$.article_id'), ?1, \
+                               EXISTS (SELECT 1 FROM json_each(?2, '$.answer.reply.sources') s \
+                                       WHERE s.value = json_extract(shown.value, '$.article_id')) \
+                        FROM json_each(CASE WHEN json_valid(?2) THEN ?2 ELSE '{}' END, '$.answer.articles') shown \
+                        WHERE json_extract(shown.value, '$.article_id') IS NOT NULL";
+            sqlx::query(uses).bind(id).bind(triage_json).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 

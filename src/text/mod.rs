@@ -6,6 +6,7 @@
 mod features;
 mod identifiers;
 mod language;
+mod marks;
 mod normalize;
 mod segment;
 mod similarity;
@@ -14,6 +15,7 @@ mod wordlist;
 pub use features::{FeatureConfig, Features, for_each_feature};
 pub use identifiers::{Identifier, IdentifierKind, find_identifiers};
 pub use language::detect;
+pub use marks::{excerpt, marks};
 pub use normalize::{Normalized, is_han, normalize};
 pub use segment::{search_terms, warm_up, words};
 pub use similarity::{NEAR_DUPLICATE, jaccard, trigrams};

@@ -59,6 +59,7 @@ pub fn train_gate(
 ) -> Result<GateArtefact, TrainError> {
     let (article, held_out) = fit_calibrated(articles[0], recipe.penalty)?;
     let (ticket, _) = fit_calibrated(tickets[0], recipe.penalty)?;
+    let same = fit_same(tickets[0])?;
     let reply_thresholds: BTreeMap<u32, Option<f64>> =
         recipe.precisions.iter().map(|&p| (p, threshold_for_precision(&held_out, f64::from(p) / 100.0, CONFIDENCE))).collect();
     let auto = reply_thresholds.range(95..).next().and_then(|(_, t)| *t);
@@ -75,10 +76,19 @@ pub fn train_gate(
         encoder: encoder.to_owned(),
         article,
         ticket,
+        same,
         reply_thresholds,
         scores,
         data_hash,
     })
+}
+
+/// Fits the probability of the same problem to the cosines alone.
+fn fit_same(examples: &MatchExamples) -> Result<MatchModel, TrainError> {
+    let candidates: Vec<&(MatchFeatures, bool)> = examples.queries.iter().flat_map(|q| &q.0).collect();
+    let x = Array2::from_shape_fn((candidates.len(), 1), |(i, _)| candidates[i].0.cosine);
+    let (weight, bias) = logistic(x, candidates.iter().map(|c| c.1), 1e-3)?;
+    Ok(MatchModel { weights: [short(weight[0]), 0.0, 0.0, 0.0, 0.0], bias: short(bias) })
 }
 
 /// Fits on all candidates, then corrects for what is shown: the best of ten is more often overrated than a candidate at random. A

@@ -41,6 +41,10 @@ const COMMANDS: &[&[&str]] = &[
     &["index"],
     &["index", "build"],
     &["index", "verify"],
+    &["index", "migrate"],
+    &["index", "snapshot"],
+    &["index", "health"],
+    &["index", "bench"],
     &["articles"],
     &["articles", "import"],
     &["catalogue"],
@@ -190,11 +194,16 @@ fn articles_are_imported_indexed_and_verified() {
     assert_eq!(triage["articles"].as_array().map(Vec::len), Some(2));
 
     fs::write(&file, row("kb-3") + "{\"id\":\n").expect("a file");
-    let broken = run(&["articles", "--data", &data, "import", &file_text]).expect(1);
-    assert!(broken.err.contains("line 2"), "{}", broken.err);
+    let half = run(&["articles", "--data", &data, "import", "--replace", &file_text]).expect(1);
+    assert!(half.out.contains("passed over") && half.out.contains("articles.jsonl:2") && half.err.contains("mend them first"), "{half:?}");
+    let tried = run(&["articles", "--data", &data, "import", "--dry-run", &file_text]).expect(0);
+    assert!(tried.out.contains("kb-3") && tried.out.contains("1 articles would be imported"), "{}", tried.out);
+    let done = run(&["articles", "--data", &data, "import", &file_text]).expect(0);
+    assert!(done.out.contains("passed over") && done.out.contains("1 created"), "{}", done.out);
+    assert!(done.out.contains("kb-3 seems to say what kb-"), "{}", done.out);
     fs::write(&file, row("kb-3")).expect("a file");
     let done = run(&["articles", "--data", &data, "import", "--replace", &file_text]).expect(0);
-    assert!(done.out.contains("1 created") && done.out.contains("2 deleted"), "{}", done.out);
+    assert!(done.out.contains("1 unchanged") && done.out.contains("2 deleted"), "{}", done.out);
     run(&["index", "--data", &data, "verify"]).expect(0);
 }
 

@@ -147,13 +147,12 @@ fn what_texts_are_compared_by_is_trained_measured_and_served() {
 
 #[test]
 fn embed_answers_with_the_pretrained_vectors_whose_roles_differ() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("texts");
+    let dir = folder();
+    let file = dir.path().join("texts");
     fs::write(&file, "where is my parcel\n").expect("a file");
     let vector = |role: &str| run(&["embed", file.to_str().expect("a path"), "--role", role]).expect(0).out;
     assert_ne!(vector("query"), vector("passage"));
 }
-
 
 #[test]
 fn what_cannot_be_trained_on_is_refused_with_what_to_do() {

@@ -81,17 +81,21 @@ fn pages_hold_every_article_once_in_order() {
     demo().get("/v1/articles?lang=fr").expect_problem(422, "unknown_language");
 }
 
+fn tally(counts: &Value) -> [u64; 5] {
+    ["received", "created", "updated", "unchanged", "deleted"].map(|name| counts[name].as_u64().expect(name))
+}
+
 #[test]
 fn an_import_takes_an_array_or_lines_and_counts() {
     let shop = Shop::empty();
     let rows = [article("kb-1", "怎么退货"), article("kb-2", "怎么换货"), article("kb-3", "怎么开票")];
     let counts = shop.post("/v1/articles/import", &json!(rows)).expect(200);
-    assert_eq!(counts, json!({ "received": 3, "created": 3, "updated": 0, "unchanged": 0, "deleted": 0 }));
+    assert_eq!(tally(&counts), [3, 3, 0, 0, 0]);
 
     let changed = article("kb-2", "怎么换尺码");
     let lines = format!("{}\n\n{changed}\r\n{}", rows[0], article("kb-4", "怎么改地址"));
     let counts = shop.post_raw("/v1/articles/import", lines).expect(200);
-    assert_eq!(counts, json!({ "received": 3, "created": 1, "updated": 1, "unchanged": 1, "deleted": 0 }));
+    assert_eq!(tally(&counts), [3, 1, 1, 1, 0]);
 
     let counts = shop.post("/v1/articles/import?replace=true", &json!([changed])).expect(200);
     assert_eq!((&counts["deleted"], &counts["unchanged"]), (&json!(3), &json!(1)));

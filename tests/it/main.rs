@@ -1,9 +1,14 @@
 //! Integration tests, one binary: the real router and engines in process. `tests/e2e` runs the program itself.
 
+// The engines' contract lies with the engines and speaks as they do.
+use fenzhen::{domain, text};
+
 mod artefact;
 mod bad_input;
 mod conventions;
+mod desk;
 mod encoder;
+mod engines;
 mod feedback;
 mod knowledge;
 mod layers;

@@ -61,7 +61,13 @@ pub fn root() -> &'static Path {
 
 /// The defaults, with a data folder; models lie where the environment says.
 pub fn config(data: &Path) -> Config {
-    let flags = [("data.dir".to_owned(), data.display().to_string())];
+    configured(data, &[])
+}
+
+/// As [`config`], with settings of its own.
+pub fn configured(data: &Path, settings: &[(&str, &str)]) -> Config {
+    let mut flags = vec![("data.dir".to_owned(), data.display().to_string())];
+    flags.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     let cache = std::env::vars().filter(|(name, _)| ["HOME", "XDG_CACHE_HOME", "FENZHEN_CACHE"].contains(&name.as_str()));
     Config::load(None, cache, &flags).expect("the defaults").config
 }
@@ -110,6 +116,17 @@ impl Shop {
             app.catch_up(&|_, _| ()).await.expect("the indexes are filled");
             app
         });
+        let models = (app.models, app.taggers);
+        Self::over(Arc::clone(&app.pipeline), Arc::clone(&app.articles), Arc::clone(&app.tickets), models, Arc::new(folder))
+    }
+
+    /// A shop without records, put together by the program itself from a configuration of its own.
+    pub fn configured(settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        encoder_folder();
+        let config = configured(folder.path(), settings);
+        let app = RUNTIME.block_on(App::open(&config)).expect("the shop opens");
+        RUNTIME.block_on(app.catch_up(&|_, _| ())).expect("the indexes are right");
         let models = (app.models, app.taggers);
         Self::over(Arc::clone(&app.pipeline), Arc::clone(&app.articles), Arc::clone(&app.tickets), models, Arc::new(folder))
     }

@@ -15,7 +15,7 @@ const WORDS = {
   en: {
     title: "Fenzhen · triage for customer support",
     skip: "Skip to the message",
-    links: "Links", link_docs: "API docs", link_metrics: "Metrics", link_ready: "Readiness",
+    links: "Links", link_desk: "Desk", link_docs: "API docs", link_metrics: "Metrics", link_ready: "Readiness",
     ui_language: "Language of this page",
     headline: "A message in, a decision with its reasons out.",
     lede: "Type what a customer might write, in Chinese or English. You see what was understood, what it was compared with, and why it is answered or handed to a person.",
@@ -128,7 +128,7 @@ const WORDS = {
   zh: {
     title: "分诊 Fenzhen · 客服消息分诊",
     skip: "跳到消息输入框",
-    links: "链接", link_docs: "接口文档", link_metrics: "指标", link_ready: "就绪状态",
+    links: "链接", link_desk: "工作台", link_docs: "接口文档", link_metrics: "指标", link_ready: "就绪状态",
     ui_language: "页面语言",
     headline: "一条消息进来，给出有理有据的决定。",
     lede: "输入一句顾客可能会说的话，中文英文都行。你会看到：系统读懂了什么、拿什么作了比较、为什么直接回答或转给人工。",

@@ -4,11 +4,11 @@ use qdrant_edge::external::uuid::Uuid;
 use qdrant_edge::{
     Condition, CreateIndex, FieldCondition, FieldIndexOperations, Filter, HasIdCondition, JsonPath, Match, NamedQuery, OperationError,
     OperationResult, Payload, PayloadFieldSchema, PayloadSchemaType, PointId, PointInsertOperations, PointOperations, PointStruct,
-    QueryEnum, ScrollRequest, SearchParams, SearchRequest, UpdateOperation, ValueVariants, Vector, Vectors, WithPayloadInterface,
+    QuantizationSearchParams, QueryEnum, ScrollRequest, SearchParams, SearchRequest, UpdateOperation, ValueVariants, Vector,
+    VectorInternal, VectorStructInternal, Vectors, WithPayloadInterface, WithVector,
 };
-use sha2::{Digest, Sha256};
 
-use super::super::{Point, sparse};
+use super::super::{Point, key, sparse};
 use crate::domain::SearchFilter;
 
 /// Name of the sentence vector.
@@ -16,6 +16,7 @@ pub(super) const DENSE: &str = "dense";
 /// Name of the terms' vector.
 pub(super) const SPARSE: &str = "terms";
 const ID: &str = "id";
+const DIGEST: &str = "digest";
 const LANG: &str = "lang";
 const INTENT: &str = "intent";
 const STATE: &str = "state";
@@ -23,15 +24,13 @@ const STATE: &str = "state";
 /// Breadth of a search in the graph. With the graph of [`super::shard::config`] it found all of the true nearest ten among
 /// 40,000 noisy vectors of 384 dimensions, also after each of them had been replaced.
 const GRAPH_BREADTH: usize = 128;
+/// Candidates by 8-bit vectors, twice as many as are wanted, are ranked by the whole ones.
+const RESCORED: QuantizationSearchParams = QuantizationSearchParams { ignore: false, rescore: Some(true), oversampling: Some(2.0) };
 /// Points a page when all are listed.
 const PAGE: usize = 4_096;
 
-/// The engine knows points by UUID: the first half of the id's SHA-256.
 fn point_id(id: &str) -> PointId {
-    let digest: [u8; 32] = Sha256::digest(id).into();
-    let mut half = [0; 16];
-    half.copy_from_slice(&digest[..16]);
-    PointId::Uuid(Uuid::from_bytes(half))
+    PointId::Uuid(Uuid::from_bytes(key::key(id)))
 }
 
 /// The operation that adds or replaces these points.
@@ -64,6 +63,7 @@ fn engine_point(point: &Point) -> OperationResult<PointStruct> {
     ]);
     let payload = serde_json::json!({
         ID: point.id,
+        DIGEST: point.digest,
         LANG: point.lang.as_str(),
         INTENT: point.intent,
         STATE: point.state.map(|state| state.as_str()),
@@ -100,7 +100,12 @@ fn search(name: &str, vector: Vector, limit: usize, among: &Among) -> OperationR
     Ok(SearchRequest {
         query: QueryEnum::Nearest(NamedQuery::new(vector.into(), name)),
         filter,
-        params: Some(SearchParams { hnsw_ef: Some(GRAPH_BREADTH.max(limit)), exact, ..SearchParams::default() }),
+        params: Some(SearchParams {
+            hnsw_ef: Some(GRAPH_BREADTH.max(limit)),
+            exact,
+            quantization: Some(RESCORED),
+            ..SearchParams::default()
+        }),
         limit,
         offset: 0,
         with_payload: Some(id_only()?),
@@ -111,7 +116,29 @@ fn search(name: &str, vector: Vector, limit: usize, among: &Among) -> OperationR
 
 /// The listing of a page of all points.
 pub(super) fn page(offset: Option<PointId>) -> OperationResult<ScrollRequest> {
-    Ok(ScrollRequest { offset, limit: Some(PAGE), with_payload: Some(id_only()?), ..ScrollRequest::default() })
+    let payload = WithPayloadInterface::Fields(vec![path(ID)?, path(DIGEST)?]);
+    Ok(ScrollRequest { offset, limit: Some(PAGE), with_payload: Some(payload), ..ScrollRequest::default() })
+}
+
+/// The digest in a point's payload; 0 where it has none, which is nobody's.
+pub(super) fn digest(payload: Option<&Payload>) -> i64 {
+    payload.and_then(|payload| payload.0.get(DIGEST)?.as_i64()).unwrap_or_default()
+}
+
+/// The sentence vector among a point's vectors.
+pub(super) fn dense_of(vectors: Option<VectorStructInternal>) -> OperationResult<Vec<f32>> {
+    match vectors {
+        Some(VectorStructInternal::Named(mut vectors)) => match vectors.remove(DENSE) {
+            Some(VectorInternal::Dense(dense)) => Ok(dense),
+            _ => Err(OperationError::service_error("a point has lost its vector")),
+        },
+        _ => Err(OperationError::service_error("a point has lost its vectors")),
+    }
+}
+
+/// The points of these ids and what is read of them with their sentence vectors.
+pub(super) fn points(ids: &[String]) -> OperationResult<(Vec<PointId>, WithPayloadInterface, WithVector)> {
+    Ok((ids.iter().map(|id| point_id(id)).collect(), id_only()?, WithVector::Selector(vec![DENSE.into()])))
 }
 
 /// The ticket's id, which the payload of each point holds.

@@ -7,8 +7,8 @@
 //!   into the engine turns a panic into an error ([`shard::guarded`]).
 //! - It writes through memory maps, so a full disk would kill the process (SIGBUS). So the room that a write or a graph may
 //!   take is asked for beforehand in the ordinary way ([`shard::check_room`]).
-//! - It never optimises by itself. Up to [`EXACT_UP_TO`] changed points a search compares with each of them, exactly; the
-//!   write that reaches the number builds a graph over them and takes some seconds longer.
+//! - It never optimises by itself. Up to [`EXACT_UP_TO`] changed points, or [`SHARE`] of all, a search compares with each of them, exactly;
+//!   the write that reaches the number builds graphs and takes longer. A rebuild does it once, at its end.
 //! - Replacing a point keeps vectors that the new one lacks. So each point carries both vectors, if need be an empty one.
 
 mod convert;
@@ -18,17 +18,20 @@ mod tests;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use qdrant_edge::{CountRequest, EdgeConfig, EdgeShard, OperationResult, SearchRequest, UpdateOperation};
 
 use self::convert::Among;
 use super::stamp::{self, IndexStamp};
-use super::{Point, RetrieveError, Scored, TicketIndex};
+use super::{Health, Point, Rebuild, RetrieveError, Scored, TicketIndex, check_vector, ordered};
 use crate::domain::SearchFilter;
 
 /// Points that are searched one by one; where there are more, a graph (HNSW) is built over them.
 const EXACT_UP_TO: usize = 10_000;
+/// Share of the points that may be without a graph where there are many: merging them into the large one takes as long however few they are.
+const SHARE: usize = 8;
 /// Points that go to the engine as one operation: bounds the memory and the disk that its log record takes.
 const BATCH: usize = 1_000;
 /// Hits of one search at most: the engine takes memory for as many as are asked for.
@@ -51,6 +54,8 @@ pub struct EdgeIndex {
     shard: RwLock<Option<EdgeShard>>,
     /// Points changed since the engine last optimised. Held through every write.
     changed: Mutex<usize>,
+    /// A rebuild is under way: graphs are built at its end.
+    filling: AtomicBool,
     /// The lock on the directory, given up with the index; declared after `shard`, so that the shard is closed first.
     _lock: File,
 }
@@ -78,7 +83,15 @@ impl EdgeIndex {
             shard::create(dir, &config)?;
         }
         let shard = shard::load(dir, &config)?;
-        Ok(Self { dir: dir.to_owned(), dim: stamp.dim, config, shard: RwLock::new(Some(shard)), changed: Mutex::new(0), _lock: lock })
+        Ok(Self {
+            dir: dir.to_owned(),
+            dim: stamp.dim,
+            config,
+            shard: RwLock::new(Some(shard)),
+            changed: Mutex::new(0),
+            filling: AtomicBool::new(false),
+            _lock: lock,
+        })
     }
 
     /// Opens an empty index in `dir`, whatever index was there.
@@ -116,6 +129,8 @@ impl EdgeIndex {
             Ok(())
         })?;
         if *pending >= EXACT_UP_TO
+            && !self.filling.load(Ordering::Acquire)
+            && *pending >= self.engine("count", |shard| Ok(shard.info().points_count))? / SHARE
             && let Err(error) = self.optimize(&mut pending)
         {
             // The points are written and found all the same, so this is no failure of the write.
@@ -158,18 +173,8 @@ impl EdgeIndex {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check(&self, what: impl Fn() -> String, vector: &[f32]) -> Result<(), RetrieveError> {
-        if vector.len() != self.dim {
-            return Err(RetrieveError::Dimension { what: what(), expected: self.dim, found: vector.len() });
-        }
-        if vector.iter().any(|x| !x.is_finite()) {
-            return Err(RetrieveError::NotFinite { what: what() });
-        }
-        Ok(())
-    }
-
     fn search_dense(&self, vector: &[f32], limit: usize, among: &Among) -> Result<Vec<Scored>, RetrieveError> {
-        self.check(|| "the query's vector".to_owned(), vector)?;
+        check_vector(|| "the query's vector".to_owned(), vector, self.dim)?;
         if limit == 0 {
             return Ok(Vec::new());
         }
@@ -190,23 +195,21 @@ impl EdgeIndex {
     }
 
     fn search(&self, request: impl FnOnce() -> OperationResult<SearchRequest>) -> Result<Vec<Scored>, RetrieveError> {
-        let mut scored = self.engine("search", |shard| {
+        let scored = self.engine("search", |shard| {
             let found = shard.search(request()?)?;
             found
                 .into_iter()
                 .map(|point| Ok((convert::external_id(point.payload.as_ref())?, point.score)))
                 .collect::<OperationResult<Vec<_>>>()
         })?;
-        // The engine leaves equal scores in any order.
-        scored.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        Ok(scored)
+        Ok(ordered(scored))
     }
 }
 
 impl TicketIndex for EdgeIndex {
     fn upsert(&self, points: &[Point]) -> Result<(), RetrieveError> {
         for point in points {
-            self.check(|| format!("the vector of ticket {}", point.id), &point.dense)?;
+            check_vector(|| format!("the vector of ticket {}", point.id), &point.dense, self.dim)?;
         }
         if points.is_empty() {
             return Ok(());
@@ -241,22 +244,53 @@ impl TicketIndex for EdgeIndex {
         self.engine("count", |shard| shard.count(CountRequest { filter: None, exact: true }))
     }
 
-    fn ids(&self) -> Result<Vec<String>, RetrieveError> {
-        let mut ids = Vec::new();
+    fn digests(&self) -> Result<Vec<(String, i64)>, RetrieveError> {
+        let mut digests = Vec::new();
         let mut offset = None;
         loop {
             let next = self.engine("list the points", |shard| {
                 let (page, next) = shard.scroll(convert::page(offset)?)?;
                 for point in page {
-                    ids.push(convert::external_id(point.payload.as_ref())?);
+                    digests.push((convert::external_id(point.payload.as_ref())?, convert::digest(point.payload.as_ref())));
                 }
                 Ok(next)
             })?;
             if next.is_none() {
-                return Ok(ids);
+                return Ok(digests);
             }
             offset = next;
         }
+    }
+
+    fn vectors(&self, ids: &[String]) -> Result<Vec<(String, Vec<f32>)>, RetrieveError> {
+        self.engine("read vectors", |shard| {
+            let (ids, payload, vector) = convert::points(ids)?;
+            let found = shard.retrieve(&ids, Some(payload), Some(vector))?;
+            found.into_iter().map(|p| Ok((convert::external_id(p.payload.as_ref())?, convert::dense_of(p.vector)?))).collect()
+        })
+    }
+
+    fn health(&self) -> Result<Vec<Health>, RetrieveError> {
+        let version = "0.7.2".to_owned();
+        Ok(vec![Health { engine: "edge", place: self.dir.display().to_string(), version, points: self.count()? }])
+    }
+
+    fn snapshot(&self, to: &Path) -> Result<String, RetrieveError> {
+        let mut pending = self.writer();
+        self.optimize(&mut pending)?;
+        shard::copy(&self.dir, to)?;
+        Ok(to.display().to_string())
+    }
+
+    fn begin_rebuild(self: Arc<Self>) -> Result<Rebuild, RetrieveError> {
+        self.clear()?;
+        self.filling.store(true, Ordering::Release);
+        let filled = Arc::clone(&self);
+        let finish = move || {
+            filled.filling.store(false, Ordering::Release);
+            filled.flush()
+        };
+        Ok(Rebuild { index: self, finish: Box::new(finish) })
     }
 
     fn clear(&self) -> Result<(), RetrieveError> {

@@ -2,9 +2,10 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::super::contract::{DIM, contract, point, terms};
+use super::super::contract::{DIM, contract, point, rebuild_contract, terms};
 use super::super::{IndexStamp, Point, Query, RetrieveError, TicketIndex};
 use super::{EXACT_UP_TO, EdgeIndex, LOG_FILES, shard};
 use crate::domain::SearchFilter;
@@ -19,9 +20,9 @@ fn open(dir: &Path) -> EdgeIndex {
     EdgeIndex::open(dir, &stamp()).unwrap()
 }
 
-/// Points that lie on an arc, each a little farther from [`X`] than the one before.
+/// Points that lie on an arc, each a little farther from [`X`] than the one before; the first ten by steps that 8 bits can tell apart.
 fn arc(numbers: std::ops::Range<usize>) -> Vec<Point> {
-    let place = |i: usize| (0.3 + i as f32 * 5e-5).sin_cos();
+    let place = |i: usize| (if i < 10 { 0.1 * i as f32 } else { 1.1 + i as f32 * 1.9e-4 }).sin_cos();
     numbers.map(|i| point(&format!("T-{i}"), [place(i).1, place(i).0, 0.0, 0.0], &format!("refund number{i}"))).collect()
 }
 
@@ -40,6 +41,7 @@ fn copy(from: &Path, to: &Path) {
 fn keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     contract(&open(dir.path()));
+    rebuild_contract(Arc::new(open(dir.path())), false);
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn reopening_keeps_everything() {
     let filter = SearchFilter { lang: Some(crate::domain::Lang::En), ..SearchFilter::default() };
     let words = terms("refund number9");
     let query = Query { dense: Some(&X), terms: &words, limit: 10, filter: &filter };
-    let ids = |index: &EdgeIndex| index.query(&query).unwrap().into_iter().map(|hit| hit.id).collect::<Vec<_>>();
+    let ids = |index: &EdgeIndex| index.query(&query).unwrap().hits.into_iter().map(|hit| hit.id).collect::<Vec<_>>();
     let before = ids(&index);
     assert_eq!(before.len(), 10);
     drop(index);
@@ -114,7 +116,7 @@ fn a_killed_process_loses_nothing_acknowledged() {
         writer.wait().unwrap();
 
         let index = open(dir.path());
-        let kept: std::collections::HashSet<String> = index.ids().unwrap().into_iter().collect();
+        let kept: std::collections::HashSet<String> = index.digests().unwrap().into_iter().map(|(id, _)| id).collect();
         assert!((0..acknowledged).all(|i| kept.contains(&format!("T-{i}"))));
         index.upsert(&arc(0..1)).unwrap();
         assert_eq!(index.query_dense(&X, 1, &SearchFilter::default()).unwrap()[0].0, "T-0");
@@ -176,7 +178,7 @@ fn searches_run_while_points_are_written_and_the_index_is_cleared() {
                 let words = terms("refund");
                 let all = SearchFilter::default();
                 while !done.load(Ordering::Relaxed) {
-                    let hits = index.query(&Query { dense: Some(&X), terms: &words, limit: 5, filter: &all }).unwrap();
+                    let hits = index.query(&Query { dense: Some(&X), terms: &words, limit: 5, filter: &all }).unwrap().hits;
                     assert!(hits.iter().all(|hit| hit.cosine.is_some() && hit.lexical.is_some()));
                 }
             });
