@@ -61,11 +61,11 @@ impl Articles {
             line(&format!("{} {skipped}", paint(YELLOW, "passed over")))?;
         }
         if skipped.len() > NAMED {
-            line(&paint(DIM, &format!("... and {} more", skipped.len() - NAMED)))?;
+            line(&paint(DIM, format!("... and {} more", skipped.len() - NAMED)))?;
         }
         // Half of a base would be deleted where half of a file could not be read.
         anyhow::ensure!(
-            !(replace && !skipped.is_empty()),
+            !replace || skipped.is_empty(),
             "--replace deletes what the import does not hold, and {} places could not be read: mend them first, or leave --replace out",
             skipped.len()
         );
@@ -88,7 +88,7 @@ impl Articles {
             bar.finish_and_clear();
             let ids: Vec<String> = articles.iter().map(|article| article.id.clone()).collect();
             for pair in app.pipeline.duplicates(&ids).await? {
-                let sure = paint(DIM, &format!("{:.0} %", 100.0 * pair.confidence));
+                let sure = paint(DIM, format!("{:.0} %", 100.0 * pair.confidence));
                 line(&format!("{} {} seems to say what {} says {sure}", paint(YELLOW, "duplicate?"), pair.id, pair.of))?;
             }
             line(&format!(

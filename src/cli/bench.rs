@@ -231,7 +231,7 @@ fn disk_mb(dir: &Path) -> std::io::Result<f64> {
 
 fn tell(f: &Figures) -> anyhow::Result<()> {
     let times = |ms: &[f64; 3]| format!("{:7.2} {:7.2} {:7.2} ms", ms[0], ms[1], ms[2]);
-    line(&paint(STRONG, &format!("{} tickets, {} searches", f.tickets, f.queries)))?;
+    line(&paint(STRONG, format!("{} tickets, {} searches", f.tickets, f.queries)))?;
     line(&format!("written            {:>9.0} a second, durable and found; then graphs in {:.0} s", f.ingest_per_s, f.build_s))?;
     line(&format!("memory, disk       {:>9.0} MB own, {:.0} MB on disk", f.resident_mb, f.disk_mb))?;
     line(&format!("recall at 10       {:>9.4} of the exact nearest", f.recall_at_10))?;

@@ -105,7 +105,7 @@ impl Index {
                     }
                     Action::Health => {
                         for health in tokio::task::spawn_blocking(move || index.health()).await?? {
-                            let place = paint(DIM, &format!("{} {}", health.place, health.version));
+                            let place = paint(DIM, format!("{} {}", health.place, health.version));
                             line(&format!("{} {name}: {} entries in {} {place}", paint(GREEN, "✓"), health.points, health.engine))?;
                         }
                     }

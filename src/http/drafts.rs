@@ -107,7 +107,7 @@ pub async fn publish(State(service): Shared, PathId(id): PathId, Json(request): 
     match service.pipeline.store.publish_draft(&id, request.force, &now()?).await? {
         Published::Done(article) => {
             service.articles.sync(None).await?;
-            Ok(Answer(article))
+            Ok(Answer(*article))
         }
         Published::Missing => Err(no_draft(&id)),
         Published::Stale(newest) => {

@@ -10,7 +10,7 @@ use crate::domain::{Article, Draft, DraftState};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Published {
     /// It is in force.
-    Done(Article),
+    Done(Box<Article>),
     /// There is no draft of this id.
     Missing,
     /// The article was changed since the draft was begun; the draft stays. The number of the version that is newest now.
@@ -88,6 +88,6 @@ impl Store {
         upsert(&mut transaction, std::slice::from_ref(&draft.article), now, draft.note.as_deref()).await?;
         sqlx::query("DELETE FROM article_drafts WHERE id = ?1").bind(id).execute(&mut *transaction).await?;
         transaction.commit().await?;
-        Ok(Published::Done(draft.article))
+        Ok(Published::Done(Box::new(draft.article)))
     }
 }

@@ -79,19 +79,19 @@ pub(super) enum Among<'a> {
     Ids(&'a [String]),
 }
 
-/// The search for the points nearest to a sentence vector.
-pub(super) fn dense_search(vector: &[f32], limit: usize, among: &Among) -> OperationResult<SearchRequest> {
-    search(DENSE, Vector::new_dense(vector), limit, among)
+/// The search for the points nearest to a sentence vector; `exact` compares whole vectors, one by one.
+pub(super) fn dense_search(vector: &[f32], limit: usize, among: &Among, exact: bool) -> OperationResult<SearchRequest> {
+    search(DENSE, Vector::new_dense(vector), limit, among, exact)
 }
 
 /// The search for the points that share terms.
 pub(super) fn lexical_search(terms: &[String], limit: usize, among: &Among) -> OperationResult<SearchRequest> {
-    search(SPARSE, Vector::try_from(sparse::query(terms))?, limit, among)
+    search(SPARSE, Vector::try_from(sparse::query(terms))?, limit, among, false)
 }
 
-fn search(name: &str, vector: Vector, limit: usize, among: &Among) -> OperationResult<SearchRequest> {
+fn search(name: &str, vector: Vector, limit: usize, among: &Among, exact: bool) -> OperationResult<SearchRequest> {
     let (filter, exact) = match among {
-        Among::All(wanted) => (filter(wanted)?, false),
+        Among::All(wanted) => (filter(wanted)?, exact),
         Among::Ids(ids) => {
             let ids = ids.iter().map(|id| point_id(id)).collect::<HasIdCondition>();
             (Some(Filter::new_must(Condition::HasId(ids))), true)

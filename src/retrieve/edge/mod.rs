@@ -178,7 +178,9 @@ impl EdgeIndex {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let mut scored = self.search(|| convert::dense_search(vector, limit, among))?;
+        // Optimised segments hold 8-bit copies, however few points there are.
+        let few = self.engine("count", |shard| Ok(shard.info().points_count))? <= EXACT_UP_TO;
+        let mut scored = self.search(|| convert::dense_search(vector, limit, among, few))?;
         // Rounding takes a cosine a little past its bounds.
         scored.iter_mut().for_each(|hit| hit.1 = hit.1.clamp(-1.0, 1.0));
         Ok(scored)

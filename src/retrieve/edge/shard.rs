@@ -95,7 +95,6 @@ pub(super) fn config(dim: usize, log_file_bytes: usize) -> EdgeConfig {
             ..EdgeOptimizersConfig::default()
         },
         wal_options: Some(WalOptions { segment_capacity: log_file_bytes, ..WalOptions::default() }),
-        ..EdgeConfig::default()
     }
 }
 

@@ -112,7 +112,7 @@ pub(super) fn lexical_query(terms: &[String], limit: usize, among: &Among) -> Va
 }
 
 pub(super) fn dense_query(vector: &[f32], limit: usize, among: &Among) -> Value {
-    let candidates = (2 * limit).max(GRAPH_BREADTH).min(MOST_CANDIDATES);
+    let candidates = (2 * limit).clamp(GRAPH_BREADTH, MOST_CANDIDATES);
     let nearest = json!({
         "field": DENSE, "query_vector": vector, "k": limit.min(candidates), "num_candidates": candidates, "filter": among.clauses(),
     });

@@ -3,6 +3,8 @@
 //! Qdrant's protocol is spoken by a server of our own ([`qdrant_server`]). Elasticsearch's is that of the server which the variable
 //! `FENZHEN_TEST_ELASTICSEARCH` names (`make test` starts one where it can); without it these tests say that they were skipped.
 
+#![allow(clippy::unwrap_used, reason = "the contract's helpers are tests, whatever stands above them")]
+
 #[path = "../../../src/retrieve/contract.rs"]
 mod contract;
 mod qdrant_server;
