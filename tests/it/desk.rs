@@ -199,7 +199,6 @@ fn articles_that_no_longer_serve_are_listed_with_the_reason() {
         rows.collect::<Vec<_>>()
     };
     assert_eq!(reasons(), [("kb-old".to_owned(), json!(["expired"]))]);
-    std::thread::sleep(std::time::Duration::from_millis(20));
     shop.put("/v1/articles/kb-zh", &article("怎么退货", "在订单页点申请售后。")).expect(200);
     assert!(reasons().contains(&("kb-en".to_owned(), json!(["translation_behind"]))), "{:?}", reasons());
 }

@@ -211,15 +211,6 @@ impl QdrantIndex {
         scored.iter_mut().for_each(|hit| hit.1 = hit.1.max(0.0));
         Ok(scored)
     }
-
-    fn remove(&self, ids: &[String]) -> Result<(), RetrieveError> {
-        for batch in ids.chunks(BATCH) {
-            let ids = PointsIdsList { ids: batch.iter().map(|id| wire::id(id)).collect() };
-            let request = DeletePointsBuilder::new(&self.target).points(ids).wait(true).build();
-            self.remote.tell("delete", patiently(|| async { self.client.delete_points(request.clone()).await.map_err(refusal) }))?;
-        }
-        Ok(())
-    }
 }
 
 impl TicketIndex for QdrantIndex {
@@ -237,7 +228,12 @@ impl TicketIndex for QdrantIndex {
 
     fn delete(&self, ids: &[String]) -> Result<(), RetrieveError> {
         self.ready()?;
-        self.remove(ids)
+        for batch in ids.chunks(BATCH) {
+            let ids = PointsIdsList { ids: batch.iter().map(|id| wire::id(id)).collect() };
+            let request = DeletePointsBuilder::new(&self.target).points(ids).wait(true).build();
+            self.remote.tell("delete", patiently(|| async { self.client.delete_points(request.clone()).await.map_err(refusal) }))?;
+        }
+        Ok(())
     }
 
     fn query_dense(&self, vector: &[f32], limit: usize, filter: &SearchFilter) -> Result<Vec<Scored>, RetrieveError> {
