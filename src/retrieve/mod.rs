@@ -19,9 +19,10 @@ mod contract;
 mod edge;
 mod elastic;
 mod fusion;
-mod key;
+mod layout;
 mod qdrant;
 mod remote;
+mod slots;
 mod sparse;
 mod stamp;
 

@@ -8,29 +8,18 @@ use qdrant_edge::{
     VectorInternal, VectorStructInternal, Vectors, WithPayloadInterface, WithVector,
 };
 
-use super::super::{Point, key, sparse};
+use super::super::layout::{Among, DENSE, DIGEST, GRAPH_BREADTH, ID, INTENT, LANG, OVERSAMPLING, STATE, TERMS, key, restrictions};
+use super::super::{Point, sparse};
 use crate::domain::SearchFilter;
 
-/// Name of the sentence vector.
-pub(super) const DENSE: &str = "dense";
-/// Name of the terms' vector.
-pub(super) const SPARSE: &str = "terms";
-const ID: &str = "id";
-const DIGEST: &str = "digest";
-const LANG: &str = "lang";
-const INTENT: &str = "intent";
-const STATE: &str = "state";
-
-/// Breadth of a search in the graph. With the graph of [`super::shard::config`] it found all of the true nearest ten among
-/// 40,000 noisy vectors of 384 dimensions, also after each of them had been replaced.
-const GRAPH_BREADTH: usize = 128;
-/// Candidates by 8-bit vectors, twice as many as are wanted, are ranked by the whole ones.
-const RESCORED: QuantizationSearchParams = QuantizationSearchParams { ignore: false, rescore: Some(true), oversampling: Some(2.0) };
+/// Candidates by 8-bit vectors are ranked by the whole ones.
+const RESCORED: QuantizationSearchParams =
+    QuantizationSearchParams { ignore: false, rescore: Some(true), oversampling: Some(OVERSAMPLING) };
 /// Points a page when all are listed.
 const PAGE: usize = 4_096;
 
 fn point_id(id: &str) -> PointId {
-    PointId::Uuid(Uuid::from_bytes(key::key(id)))
+    PointId::Uuid(Uuid::from_bytes(key(id)))
 }
 
 /// The operation that adds or replaces these points.
@@ -59,7 +48,7 @@ pub(super) fn payload_indexes() -> OperationResult<Vec<UpdateOperation>> {
 fn engine_point(point: &Point) -> OperationResult<PointStruct> {
     let vectors = Vectors::new_named([
         (DENSE, Vector::new_dense(point.dense.as_slice())),
-        (SPARSE, Vector::try_from(sparse::document(&point.terms))?),
+        (TERMS, Vector::try_from(sparse::document(&point.terms))?),
     ]);
     let payload = serde_json::json!({
         ID: point.id,
@@ -71,14 +60,6 @@ fn engine_point(point: &Point) -> OperationResult<PointStruct> {
     Ok(PointStruct::new(point_id(&point.id), vectors, payload))
 }
 
-/// Which points a search looks at.
-pub(super) enum Among<'a> {
-    /// All that the filter lets through.
-    All(&'a SearchFilter),
-    /// These only, each compared exactly.
-    Ids(&'a [String]),
-}
-
 /// The search for the points nearest to a sentence vector; `exact` compares whole vectors, one by one.
 pub(super) fn dense_search(vector: &[f32], limit: usize, among: &Among, exact: bool) -> OperationResult<SearchRequest> {
     search(DENSE, Vector::new_dense(vector), limit, among, exact)
@@ -86,7 +67,7 @@ pub(super) fn dense_search(vector: &[f32], limit: usize, among: &Among, exact: b
 
 /// The search for the points that share terms.
 pub(super) fn lexical_search(terms: &[String], limit: usize, among: &Among) -> OperationResult<SearchRequest> {
-    search(SPARSE, Vector::try_from(sparse::query(terms))?, limit, among, false)
+    search(TERMS, Vector::try_from(sparse::query(terms))?, limit, among, false)
 }
 
 fn search(name: &str, vector: Vector, limit: usize, among: &Among, exact: bool) -> OperationResult<SearchRequest> {
@@ -154,14 +135,7 @@ fn id_only() -> OperationResult<WithPayloadInterface> {
 
 /// `None` where nothing is restricted.
 fn filter(wanted: &SearchFilter) -> OperationResult<Option<Filter>> {
-    let fields = [
-        (LANG, wanted.lang.map(|lang| lang.as_str())),
-        (INTENT, wanted.intent.as_deref()),
-        (STATE, wanted.state.map(|state| state.as_str())),
-    ];
-    let must = fields
-        .into_iter()
-        .filter_map(|(field, value)| Some((field, value?)))
+    let must = restrictions(wanted)
         .map(|(field, value)| {
             let value = Match::from(ValueVariants::String(value.into()));
             Ok(Condition::Field(FieldCondition::new_match(path(field)?, value)))

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use qdrant_edge::{CountRequest, EdgeConfig, EdgeShard, OperationResult, SearchRequest, UpdateOperation};
 
-use self::convert::Among;
+use super::layout::Among;
 use super::stamp::{self, IndexStamp};
 use super::{Health, Point, Rebuild, RetrieveError, Scored, TicketIndex, check_vector, ordered};
 use crate::domain::SearchFilter;
@@ -178,8 +178,8 @@ impl EdgeIndex {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        // Optimised segments hold 8-bit copies, however few points there are.
-        let few = self.engine("count", |shard| Ok(shard.info().points_count))? <= EXACT_UP_TO;
+        // Optimised segments hold 8-bit copies, however few points there are. Named points are compared exactly anyway.
+        let few = matches!(among, Among::All(_)) && self.engine("count", |shard| Ok(shard.info().points_count))? <= EXACT_UP_TO;
         let mut scored = self.search(|| convert::dense_search(vector, limit, among, few))?;
         // Rounding takes a cosine a little past its bounds.
         scored.iter_mut().for_each(|hit| hit.1 = hit.1.clamp(-1.0, 1.0));

@@ -14,9 +14,10 @@ use qdrant_edge::{
 };
 
 use super::super::RetrieveError;
+use super::super::layout::{DENSE, GRAPH_BUILDING, GRAPH_LINKS, TERMS};
 use super::super::stamp::sync_dir;
 use super::EXACT_UP_TO;
-use super::convert::{self, DENSE, SPARSE};
+use super::convert;
 
 /// Name of a shard on its way out.
 const DISCARDED: &str = "shard.old";
@@ -74,7 +75,7 @@ pub(super) fn config(dim: usize, log_file_bytes: usize) -> EdgeConfig {
         // On disk, behind the system's cache: the graph is walked over the 8-bit copies, and whole vectors rank the best of them.
         vectors: [(DENSE.to_owned(), EdgeVectorParams::builder(dim, Distance::Cosine).on_disk(true).build())].into(),
         sparse_vectors: [(
-            SPARSE.to_owned(),
+            TERMS.to_owned(),
             EdgeSparseVectorParams { modifier: Some(Modifier::Idf), on_disk: Some(true), ..Default::default() },
         )]
         .into(),
@@ -84,9 +85,7 @@ pub(super) fn config(dim: usize, log_file_bytes: usize) -> EdgeConfig {
             quantile: Some(0.99),
             always_ram: Some(true),
         })),
-        // Twice the engine's default: with that, a graph whose points had all been replaced lost one in seven of the true nearest
-        // ten, with this none. Building takes half as long again.
-        hnsw_config: HnswIndexConfig { m: 32, ef_construct: 200, ..HnswIndexConfig::default() },
+        hnsw_config: HnswIndexConfig { m: GRAPH_LINKS, ef_construct: GRAPH_BUILDING, ..HnswIndexConfig::default() },
         optimizers: EdgeOptimizersConfig {
             // In KiB of vectors.
             indexing_threshold: Some((EXACT_UP_TO * dim * size_of::<f32>()).div_ceil(1024)),

@@ -1,14 +1,12 @@
 //! An Elasticsearch (or OpenSearch) cluster, over its REST protocol.
 //!
-//! The service works on an alias, `<prefix>-<kind>`; the index behind it carries the digest of the stamp in its name. A rebuild fills a
-//! second index and moves the alias in one step. A bulk that the cluster refuses in part is sent again for that part, later and later.
+//! Indexes stand behind an alias ([`super::slots`]). A bulk that the cluster refuses in part is sent again for that part, later and later.
 //! Searches by vector are optional: without `dense` the cluster serves words only.
 
 mod wire;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use elasticsearch::Elasticsearch;
@@ -19,8 +17,9 @@ use elasticsearch::http::response::Response;
 use elasticsearch::http::transport::{SingleNodeConnectionPool, TransportBuilder};
 use serde_json::{Value, json};
 
-use self::wire::Among;
+use super::layout::{self, Among};
 use super::remote::{Fault, Refusal, Remote, patiently};
+use super::slots::{Slots, Slotted};
 use super::{Health, IndexStamp, Point, Rebuild, RetrieveError, Scored, TicketIndex, check_vector, ordered};
 use crate::domain::SearchFilter;
 
@@ -57,14 +56,7 @@ pub struct ElasticIndex {
     client: Elasticsearch,
     remote: Arc<Remote>,
     settings: ElasticSettings,
-    stamp: IndexStamp,
-    alias: String,
-    /// What requests name: the alias, or the index that is being filled.
-    target: String,
-    /// Beginning of the names of this stamp's indexes.
-    stem: String,
-    /// What the alias stands for is known to be right.
-    looked_at: AtomicBool,
+    slots: Slots,
 }
 
 impl ElasticIndex {
@@ -78,36 +70,7 @@ impl ElasticIndex {
         stamp: &IndexStamp,
         runtime: tokio::runtime::Handle,
     ) -> Result<Self, RetrieveError> {
-        let index = Self::beside(settings, kind, stamp, runtime)?;
-        index.looked_at.store(false, Ordering::Release);
-        match index.ready() {
-            Err(e) if index.remote.is_silent() => tracing::warn!("{e}"),
-            other => other?,
-        }
-        Ok(index)
-    }
-
-    /// Looks once at what the alias stands for, and makes it where it stands for nothing.
-    fn ready(&self) -> Result<(), RetrieveError> {
-        if self.looked_at.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        match self.aliased()? {
-            Some(found) if found.starts_with(&self.stem) => {}
-            Some(found) => return Err(self.stamp.unlike(&format!("{found} at {}", self.remote.place()))),
-            None => {
-                let first = self.slots()[0].clone();
-                self.create(&first)?;
-                self.switch(&first, None)?;
-            }
-        }
-        self.looked_at.store(true, Ordering::Release);
-        Ok(())
-    }
-
-    /// The names that take turns.
-    fn slots(&self) -> [String; 2] {
-        ["a", "b"].map(|slot| format!("{}-{slot}", self.stem))
+        Self::beside(settings, kind, stamp, runtime)?.looked_at()
     }
 
     /// As [`Self::open`] without a look at what is there: for a rebuild, which replaces it.
@@ -122,18 +85,8 @@ impl ElasticIndex {
     ) -> Result<Self, RetrieveError> {
         let remote = Arc::new(Remote::new("Elasticsearch", &settings.url, settings.deadline, runtime));
         let client = remote.tell("connect", async { client(settings) })?;
-        let alias = format!("{}-{kind}", settings.prefix);
-        let stem = format!("{alias}-{}", stamp.digest());
-        Ok(ElasticIndex {
-            client,
-            remote,
-            settings: settings.clone(),
-            stamp: stamp.clone(),
-            target: alias.clone(),
-            alias,
-            stem,
-            looked_at: AtomicBool::new(true),
-        })
+        let slots = Slots::new(&settings.prefix, kind, stamp, '-');
+        Ok(ElasticIndex { client, remote, settings: settings.clone(), slots })
     }
 
     /// One request; `None` where the server says that there is no such thing.
@@ -144,7 +97,7 @@ impl ElasticIndex {
 
     /// One request about the target that must be met.
     async fn on_target(&self, method: Method, action: &str, body: Value) -> Result<Value, Fault> {
-        read(self.send(method, &format!("/{}/{action}", self.target), JSON, Some(body.to_string())).await?).await
+        read(self.send(method, &format!("/{}/{action}", self.slots.target), JSON, Some(body.to_string())).await?).await
     }
 
     /// The client's own functions name media types that OpenSearch does not know, so headers are given here.
@@ -154,45 +107,11 @@ impl ElasticIndex {
         self.client.send(method, path, headers, Option::<&()>::None, body, None).await.map_err(unreached)
     }
 
-    /// The index that the alias stands for.
-    fn aliased(&self) -> Result<Option<String>, RetrieveError> {
-        let path = format!("/_alias/{}", self.alias);
-        let answer = self.remote.ask("look up its alias", self.find(Method::Get, &path, None))?;
-        Ok(answer.and_then(|a| a.as_object()?.keys().next().cloned()))
-    }
-
-    /// Makes an index, unless an interrupted call has made it.
-    fn create(&self, name: &str) -> Result<(), RetrieveError> {
-        self.remote.tell("make an index", async {
-            if self.find(Method::Get, &format!("/{name}"), None).await?.is_some() {
-                return Ok(());
-            }
-            let template = format!("/_index_template/{}", self.alias);
-            let pattern = format!("{}-*", self.alias);
-            let scripted = wire::template(&pattern, wire::index(self.stamp.dim, &self.settings, true));
-            if self.find(Method::Put, &template, Some(scripted)).await.is_err() {
-                // A cluster may forbid scripts: its own BM25 then.
-                let plain = wire::template(&pattern, wire::index(self.stamp.dim, &self.settings, false));
-                self.find(Method::Put, &template, Some(plain)).await?;
-            }
-            self.find(Method::Put, &format!("/{name}"), None).await.map(drop)
-        })
-    }
-
-    /// Lets the alias stand for an index, in one step.
-    fn switch(&self, name: &str, old: Option<&str>) -> Result<(), RetrieveError> {
-        let remove = old.map(|old| json!({ "remove": { "index": old, "alias": self.alias } }));
-        let add = json!({ "add": { "index": name, "alias": self.alias, "is_write_index": true } });
-        let actions: Vec<Value> = remove.into_iter().chain([add]).collect();
-        let request = json!({ "actions": actions });
-        self.remote.tell("move an alias", self.find(Method::Post, "/_aliases", Some(request))).map(drop)
-    }
-
     fn search(&self, query: Value) -> Result<Vec<Scored>, RetrieveError> {
         self.ready()?;
         let answer = self.remote.ask("search", self.on_target(Method::Post, "_search", query))?;
         let hits = answer["hits"]["hits"].as_array().cloned().unwrap_or_default();
-        let scored = hits.iter().filter_map(|hit| Some((hit["_source"][wire::ID].as_str()?.to_owned(), hit["_score"].as_f64()? as f32)));
+        let scored = hits.iter().filter_map(|hit| Some((hit["_source"][layout::ID].as_str()?.to_owned(), hit["_score"].as_f64()? as f32)));
         Ok(ordered(scored.collect()))
     }
 
@@ -204,7 +123,7 @@ impl ElasticIndex {
     }
 
     fn check(&self, vector: &[f32]) -> Result<(), RetrieveError> {
-        check_vector(|| "the query's vector".to_owned(), vector, self.stamp.dim)
+        check_vector(|| "the query's vector".to_owned(), vector, self.slots.dim())
     }
 
     /// Sends operations, the whole lines of a document each, again and again for those that the cluster had no room for.
@@ -212,7 +131,7 @@ impl ElasticIndex {
         let left = std::cell::RefCell::new(operations);
         let attempt = || async {
             let body = left.borrow().concat();
-            let path = format!("/{}/_bulk", self.target);
+            let path = format!("/{}/_bulk", self.slots.target);
             let answer = self.send(Method::Post, &path, "application/x-ndjson", Some(body)).await.map_err(Refusal::Final)?;
             if answer.status_code().as_u16() == 429 {
                 return Err(Refusal::Later);
@@ -251,11 +170,60 @@ impl ElasticIndex {
     }
 }
 
+impl Slotted for ElasticIndex {
+    fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    fn over(&self, slots: Slots) -> Self {
+        ElasticIndex { client: self.client.clone(), remote: Arc::clone(&self.remote), settings: self.settings.clone(), slots }
+    }
+
+    fn aliased(&self) -> Result<Option<String>, RetrieveError> {
+        let path = format!("/_alias/{}", self.slots.alias);
+        let answer = self.remote.ask("look up its alias", self.find(Method::Get, &path, None))?;
+        Ok(answer.and_then(|a| a.as_object()?.keys().next().cloned()))
+    }
+
+    fn create(&self, name: &str) -> Result<(), RetrieveError> {
+        self.remote.tell("make an index", async {
+            if self.find(Method::Get, &format!("/{name}"), None).await?.is_some() {
+                return Ok(());
+            }
+            let template = format!("/_index_template/{}", self.slots.alias);
+            let pattern = format!("{}-*", self.slots.alias);
+            let scripted = wire::template(&pattern, wire::index(self.slots.dim(), &self.settings, true));
+            if self.find(Method::Put, &template, Some(scripted)).await.is_err() {
+                // A cluster may forbid scripts: its own BM25 then.
+                let plain = wire::template(&pattern, wire::index(self.slots.dim(), &self.settings, false));
+                self.find(Method::Put, &template, Some(plain)).await?;
+            }
+            self.find(Method::Put, &format!("/{name}"), None).await.map(drop)
+        })
+    }
+
+    fn switch(&self, name: &str, old: Option<&str>) -> Result<(), RetrieveError> {
+        let remove = old.map(|old| json!({ "remove": { "index": old, "alias": self.slots.alias } }));
+        let add = json!({ "add": { "index": name, "alias": self.slots.alias, "is_write_index": true } });
+        let actions: Vec<Value> = remove.into_iter().chain([add]).collect();
+        let request = json!({ "actions": actions });
+        self.remote.tell("move an alias", self.find(Method::Post, "/_aliases", Some(request))).map(drop)
+    }
+
+    fn discard(&self, old: &str) -> Result<(), RetrieveError> {
+        self.remote.tell("delete the old index", self.find(Method::Delete, &format!("/{old}"), None)).map(drop)
+    }
+}
+
 impl TicketIndex for ElasticIndex {
     fn upsert(&self, points: &[Point]) -> Result<(), RetrieveError> {
         self.ready()?;
         for point in points {
-            check_vector(|| format!("the vector of ticket {}", point.id), &point.dense, self.stamp.dim)?;
+            check_vector(|| format!("the vector of ticket {}", point.id), &point.dense, self.slots.dim())?;
         }
         for batch in points.chunks(BATCH) {
             let operation = |point: &Point| {
@@ -321,7 +289,7 @@ impl TicketIndex for ElasticIndex {
                 return Ok(digests);
             }
             let row =
-                |hit: &Value| Some((hit["_source"][wire::ID].as_str()?.to_owned(), hit["_source"][wire::DIGEST].as_i64().unwrap_or(0)));
+                |hit: &Value| Some((hit["_source"][layout::ID].as_str()?.to_owned(), hit["_source"][layout::DIGEST].as_i64().unwrap_or(0)));
             digests.extend(hits.iter().filter_map(row));
         }
     }
@@ -333,9 +301,9 @@ impl TicketIndex for ElasticIndex {
             let wanted: Vec<String> = batch.iter().map(|id| wire::document_id(id)).collect();
             let answer = self.remote.tell("read its vectors", self.on_target(Method::Post, "_mget", json!({ "ids": wanted })))?;
             for document in answer["docs"].as_array().into_iter().flatten() {
-                let dense = document["_source"][wire::DENSE].as_array();
+                let dense = document["_source"][layout::DENSE].as_array();
                 let dense = dense.map(|d| d.iter().filter_map(|x| x.as_f64().map(|x| x as f32)).collect::<Vec<_>>());
-                vectors.extend(document["_source"][wire::ID].as_str().map(str::to_owned).zip(dense));
+                vectors.extend(document["_source"][layout::ID].as_str().map(str::to_owned).zip(dense));
             }
         }
         Ok(vectors)
@@ -360,40 +328,18 @@ impl TicketIndex for ElasticIndex {
 
     fn snapshot(&self, _to: &Path) -> Result<String, RetrieveError> {
         let missing = || Fault::new("no repository is configured", "name one that the cluster knows in retrieve.elastic_repository");
-        let name = format!("{}-{}", self.alias, ulid::Ulid::new().to_string().to_lowercase());
+        let name = format!("{}-{}", self.slots.alias, ulid::Ulid::new().to_string().to_lowercase());
         self.remote.tell("make a snapshot", async {
             let repository = self.settings.repository.as_deref().ok_or_else(missing)?;
             let path = format!("/_snapshot/{repository}/{name}?wait_for_completion=true");
-            let found = self.find(Method::Put, &path, Some(json!({ "indices": self.target }))).await?;
+            let found = self.find(Method::Put, &path, Some(json!({ "indices": self.slots.target }))).await?;
             found.ok_or_else(|| Fault::new(format!("there is no repository {repository}"), "check retrieve.elastic_repository"))?;
             Ok(format!("{name} in the repository {repository} at {}", self.remote.place()))
         })
     }
 
     fn begin_rebuild(self: Arc<Self>) -> Result<Rebuild, RetrieveError> {
-        let old = self.aliased()?;
-        // The slot that does not serve; what an interrupted rebuild left there is gone on with.
-        let slots = self.slots();
-        let next = slots.iter().find(|slot| Some(*slot) != old.as_ref()).unwrap_or(&slots[0]).clone();
-        self.create(&next)?;
-        let beside = ElasticIndex {
-            client: self.client.clone(),
-            remote: Arc::clone(&self.remote),
-            settings: self.settings.clone(),
-            stamp: self.stamp.clone(),
-            alias: self.alias.clone(),
-            target: next.clone(),
-            stem: self.stem.clone(),
-            looked_at: AtomicBool::new(true),
-        };
-        let finish = move || {
-            self.switch(&next, old.as_deref())?;
-            if let Some(old) = old {
-                self.remote.tell("delete the old index", self.find(Method::Delete, &format!("/{old}"), None))?;
-            }
-            Ok(())
-        };
-        Ok(Rebuild { index: Arc::new(beside), finish: Box::new(finish) })
+        self.rebuild()
     }
 }
 

@@ -6,17 +6,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Point, key, sparse};
+use super::super::layout::{
+    Among, DENSE, DIGEST, GRAPH_BREADTH, GRAPH_BUILDING, GRAPH_LINKS, ID, INTENT, LANG, STATE, TERMS, restrictions, uuid,
+};
+use super::super::{Point, sparse};
 use super::ElasticSettings;
-use crate::domain::SearchFilter;
 
-pub(super) const ID: &str = "id";
-pub(super) const DENSE: &str = "dense";
-pub(super) const DIGEST: &str = "digest";
-const TERMS: &str = "terms";
-
-/// Breadth of a search in the graph, as in the embedded engine.
-const GRAPH_BREADTH: usize = 128;
 /// Most that the server looks at in a search by vector.
 const MOST_CANDIDATES: usize = 10_000;
 
@@ -37,14 +32,14 @@ pub(super) fn index(dim: usize, settings: &ElasticSettings, scripted: bool) -> V
     let mut fields = json!({
         ID: { "type": "keyword" },
         DIGEST: { "type": "long", "index": false },
-        "lang": { "type": "keyword" },
-        "intent": { "type": "keyword" },
-        "state": { "type": "keyword" },
+        LANG: { "type": "keyword" },
+        INTENT: { "type": "keyword" },
+        STATE: { "type": "keyword" },
         TERMS: { "type": "text", "analyzer": "whitespace", "similarity": "fenzhen" },
     });
     if settings.dense {
         // The graph of the embedded engine, over whole numbers: the default rounds to 8 bits and ranks by what is left.
-        let graph = json!({ "type": "hnsw", "m": 32, "ef_construction": 200 });
+        let graph = json!({ "type": "hnsw", "m": GRAPH_LINKS, "ef_construction": GRAPH_BUILDING });
         fields[DENSE] = json!({ "type": "dense_vector", "dims": dim, "index": true, "similarity": "cosine", "index_options": graph });
     }
     json!({
@@ -64,16 +59,16 @@ pub(super) fn template(pattern: &str, index: Value) -> Value {
 
 /// The name by which the server knows a point.
 pub(super) fn document_id(id: &str) -> String {
-    key::uuid(id)
+    uuid(id)
 }
 
 pub(super) fn document(point: &Point, dense: bool) -> Value {
-    let mut document = json!({ ID: point.id, DIGEST: point.digest, "lang": point.lang.as_str(), TERMS: point.terms.join(" ") });
+    let mut document = json!({ ID: point.id, DIGEST: point.digest, LANG: point.lang.as_str(), TERMS: point.terms.join(" ") });
     if let Some(intent) = &point.intent {
-        document["intent"] = json!(intent);
+        document[INTENT] = json!(intent);
     }
     if let Some(state) = point.state {
-        document["state"] = json!(state.as_str());
+        document[STATE] = json!(state.as_str());
     }
     if dense {
         document[DENSE] = json!(point.dense);
@@ -81,25 +76,11 @@ pub(super) fn document(point: &Point, dense: bool) -> Value {
     document
 }
 
-/// Which points a search looks at.
-pub(super) enum Among<'a> {
-    All(&'a SearchFilter),
-    Ids(&'a [String]),
-}
-
-impl Among<'_> {
-    fn clauses(&self) -> Vec<Value> {
-        match self {
-            Among::Ids(ids) => vec![json!({ "terms": { ID: ids } })],
-            Among::All(wanted) => {
-                let fields = [
-                    ("lang", wanted.lang.map(|lang| lang.as_str())),
-                    ("intent", wanted.intent.as_deref()),
-                    ("state", wanted.state.map(|state| state.as_str())),
-                ];
-                fields.into_iter().filter_map(|(field, value)| Some(json!({ "term": { field: value? } }))).collect()
-            }
-        }
+/// What a search is restricted to.
+fn clauses(among: &Among) -> Vec<Value> {
+    match among {
+        Among::Ids(ids) => vec![json!({ "terms": { ID: ids } })],
+        Among::All(wanted) => restrictions(wanted).map(|(field, value)| json!({ "term": { field: value } })).collect(),
     }
 }
 
@@ -108,13 +89,13 @@ pub(super) fn lexical_query(terms: &[String], limit: usize, among: &Among) -> Va
     distinct.sort_unstable();
     distinct.dedup();
     let words = json!({ "match": { TERMS: { "query": distinct.join(" "), "operator": "or" } } });
-    json!({ "size": limit, "_source": [ID], "query": { "bool": { "must": [words], "filter": among.clauses() } } })
+    json!({ "size": limit, "_source": [ID], "query": { "bool": { "must": [words], "filter": clauses(among) } } })
 }
 
 pub(super) fn dense_query(vector: &[f32], limit: usize, among: &Among) -> Value {
     let candidates = (2 * limit).clamp(GRAPH_BREADTH, MOST_CANDIDATES);
     let nearest = json!({
-        "field": DENSE, "query_vector": vector, "k": limit.min(candidates), "num_candidates": candidates, "filter": among.clauses(),
+        "field": DENSE, "query_vector": vector, "k": limit.min(candidates), "num_candidates": candidates, "filter": clauses(among),
     });
     json!({ "size": limit, "_source": [ID], "knn": nearest })
 }
@@ -122,7 +103,7 @@ pub(super) fn dense_query(vector: &[f32], limit: usize, among: &Among) -> Value 
 /// Exact cosines of a few points.
 pub(super) fn cosines_query(vector: &[f32], ids: &[String]) -> Value {
     let script = json!({ "source": format!("cosineSimilarity(params.vector, '{DENSE}') + 1.0"), "params": { "vector": vector } });
-    let among = json!({ "bool": { "filter": Among::Ids(ids).clauses() } });
+    let among = json!({ "bool": { "filter": clauses(&Among::Ids(ids)) } });
     json!({ "size": ids.len(), "_source": [ID], "query": { "script_score": { "query": among, "script": script } } })
 }
 

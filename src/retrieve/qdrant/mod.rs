@@ -1,14 +1,11 @@
 //! A Qdrant server or cluster, over gRPC.
 //!
-//! The service works on an alias, `<prefix>_<kind>`; the collection behind it carries the digest of the stamp in its name, so that an
-//! index of another encoder is seen before anything is compared with it. A rebuild fills a second collection and moves the alias in one
-//! step. Writes wait until the server has applied them.
+//! Indexes are collections behind an alias ([`super::slots`]). Writes wait until the server has applied them.
 
 mod wire;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use qdrant_client::qdrant::collections_client::CollectionsClient;
@@ -22,8 +19,9 @@ use tonic::Code;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{ClientTlsConfig, Endpoint};
 
-use self::wire::Among;
+use super::layout::{self, Among};
 use super::remote::{Fault, Refusal, Remote, patiently};
+use super::slots::{Slots, Slotted};
 use super::{Health, IndexStamp, Point, Rebuild, RetrieveError, Scored, TicketIndex, check_vector, ordered};
 use crate::domain::SearchFilter;
 
@@ -55,14 +53,7 @@ pub struct QdrantIndex {
     client: Qdrant,
     remote: Arc<Remote>,
     settings: QdrantSettings,
-    stamp: IndexStamp,
-    alias: String,
-    /// What requests name: the alias, or the collection that is being filled.
-    target: String,
-    /// Beginning of the names of this stamp's collections.
-    stem: String,
-    /// What the alias stands for is known to be right.
-    looked_at: AtomicBool,
+    slots: Slots,
 }
 
 impl QdrantIndex {
@@ -71,36 +62,7 @@ impl QdrantIndex {
     /// # Errors
     /// [`RetrieveError::OtherStamp`] where the alias stands for another stamp's; [`RetrieveError::Remote`] where the server refuses.
     pub fn open(settings: &QdrantSettings, kind: &str, stamp: &IndexStamp, runtime: tokio::runtime::Handle) -> Result<Self, RetrieveError> {
-        let index = Self::beside(settings, kind, stamp, runtime)?;
-        index.looked_at.store(false, Ordering::Release);
-        match index.ready() {
-            Err(e) if index.remote.is_silent() => tracing::warn!("{e}"),
-            other => other?,
-        }
-        Ok(index)
-    }
-
-    /// Looks once at what the alias stands for, and makes it where it stands for nothing.
-    fn ready(&self) -> Result<(), RetrieveError> {
-        if self.looked_at.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        match self.aliased()? {
-            Some(found) if found.starts_with(&self.stem) => {}
-            Some(found) => return Err(self.stamp.unlike(&format!("{found} at {}", self.remote.place()))),
-            None => {
-                let first = self.slots()[0].clone();
-                self.create(&first)?;
-                self.switch(&first)?;
-            }
-        }
-        self.looked_at.store(true, Ordering::Release);
-        Ok(())
-    }
-
-    /// The names that take turns.
-    fn slots(&self) -> [String; 2] {
-        ["a", "b"].map(|slot| format!("{}_{slot}", self.stem))
+        Self::beside(settings, kind, stamp, runtime)?.looked_at()
     }
 
     /// As [`Self::open`] without a look at what is there: for a rebuild, which replaces it.
@@ -122,48 +84,74 @@ impl QdrantIndex {
             .skip_compatibility_check()
             .build();
         let client = remote.tell("connect", async { client.map_err(fault) })?;
-        let alias = format!("{}_{kind}", settings.prefix);
-        let stem = format!("{alias}_{}", stamp.digest());
-        Ok(QdrantIndex {
-            client,
-            remote,
-            settings: settings.clone(),
-            stamp: stamp.clone(),
-            target: alias.clone(),
-            alias,
-            stem,
-            looked_at: AtomicBool::new(true),
-        })
+        let slots = Slots::new(&settings.prefix, kind, stamp, '_');
+        Ok(QdrantIndex { client, remote, settings: settings.clone(), slots })
     }
 
-    /// The collection that the alias stands for.
+    fn search(&self, request: QueryPoints) -> Result<Vec<Scored>, RetrieveError> {
+        self.ready()?;
+        let answer = self.remote.ask("search", async { self.client.query(request).await.map_err(fault) })?;
+        // A point without an id is nobody's ticket.
+        let scored = answer.result.into_iter().filter_map(|p| Some((wire::payload_text(&p.payload, layout::ID)?, p.score)));
+        Ok(ordered(scored.collect()))
+    }
+
+    fn dense(&self, vector: &[f32], limit: usize, among: &Among) -> Result<Vec<Scored>, RetrieveError> {
+        check_vector(|| "the query's vector".to_owned(), vector, self.slots.dim())?;
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut scored = self.search(wire::dense_query(&self.slots.target, vector, limit, among))?;
+        scored.iter_mut().for_each(|hit| hit.1 = hit.1.clamp(-1.0, 1.0));
+        Ok(scored)
+    }
+
+    fn lexical(&self, terms: &[String], limit: usize, among: &Among) -> Result<Vec<Scored>, RetrieveError> {
+        if terms.is_empty() || limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut scored = self.search(wire::lexical_query(&self.slots.target, terms, limit, among))?;
+        scored.iter_mut().for_each(|hit| hit.1 = hit.1.max(0.0));
+        Ok(scored)
+    }
+}
+
+impl Slotted for QdrantIndex {
+    fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    fn over(&self, slots: Slots) -> Self {
+        QdrantIndex { client: self.client.clone(), remote: Arc::clone(&self.remote), settings: self.settings.clone(), slots }
+    }
+
     fn aliased(&self) -> Result<Option<String>, RetrieveError> {
         let aliases = self.remote.ask("list its aliases", async { self.client.list_aliases().await.map_err(fault) })?;
-        Ok(aliases.aliases.into_iter().find(|a| a.alias_name == self.alias).map(|a| a.collection_name))
+        Ok(aliases.aliases.into_iter().find(|a| a.alias_name == self.slots.alias).map(|a| a.collection_name))
     }
 
-    fn exists(&self, collection: &str) -> Result<bool, RetrieveError> {
-        self.remote.tell("look for a collection", async { self.client.collection_exists(collection).await.map_err(fault) })
-    }
-
-    /// Makes a collection, unless an interrupted call has made it.
     fn create(&self, collection: &str) -> Result<(), RetrieveError> {
-        if !self.exists(collection)? {
-            let request = wire::collection(collection, self.stamp.dim, &self.settings);
+        let exists = self.remote.tell("look for a collection", async { self.client.collection_exists(collection).await.map_err(fault) })?;
+        if !exists {
+            let request = wire::collection(collection, self.slots.dim(), &self.settings);
             self.remote.tell("make a collection", async { self.client.create_collection(request).await.map_err(fault) })?;
         }
         // What is indexed already is left as it is.
-        for field in [wire::LANG, wire::INTENT, wire::STATE] {
+        for field in [layout::LANG, layout::INTENT, layout::STATE] {
             let request = CreateFieldIndexCollectionBuilder::new(collection, field, FieldType::Keyword).wait(true);
             self.remote.tell("index a field", async { self.client.create_field_index(request).await.map_err(fault) })?;
         }
         Ok(())
     }
 
-    /// Lets the alias stand for a collection, in one step. The client offers single steps only, so this goes to the service itself.
-    fn switch(&self, collection: &str) -> Result<(), RetrieveError> {
-        let create = CreateAlias { collection_name: collection.to_owned(), alias_name: self.alias.clone() };
-        let delete = self.aliased()?.map(|_| DeleteAlias { alias_name: self.alias.clone() });
+    /// The client offers single steps only, so this goes to the service itself.
+    fn switch(&self, collection: &str, old: Option<&str>) -> Result<(), RetrieveError> {
+        let create = CreateAlias { collection_name: collection.to_owned(), alias_name: self.slots.alias.clone() };
+        let delete = old.map(|_| DeleteAlias { alias_name: self.slots.alias.clone() });
         let actions = delete.map(alias_operations::Action::DeleteAlias).into_iter().chain([alias_operations::Action::CreateAlias(create)]);
         let change = ChangeAliases { actions: actions.map(|a| AliasOperations { action: Some(a) }).collect(), timeout: None };
         self.remote.tell("move an alias", async {
@@ -185,31 +173,8 @@ impl QdrantIndex {
         })
     }
 
-    fn search(&self, request: QueryPoints) -> Result<Vec<Scored>, RetrieveError> {
-        self.ready()?;
-        let answer = self.remote.ask("search", async { self.client.query(request).await.map_err(fault) })?;
-        // A point without an id is nobody's ticket.
-        let scored = answer.result.into_iter().filter_map(|p| Some((wire::payload_text(&p.payload, wire::ID)?, p.score)));
-        Ok(ordered(scored.collect()))
-    }
-
-    fn dense(&self, vector: &[f32], limit: usize, among: &Among) -> Result<Vec<Scored>, RetrieveError> {
-        check_vector(|| "the query's vector".to_owned(), vector, self.stamp.dim)?;
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        let mut scored = self.search(wire::dense_query(&self.target, vector, limit, among))?;
-        scored.iter_mut().for_each(|hit| hit.1 = hit.1.clamp(-1.0, 1.0));
-        Ok(scored)
-    }
-
-    fn lexical(&self, terms: &[String], limit: usize, among: &Among) -> Result<Vec<Scored>, RetrieveError> {
-        if terms.is_empty() || limit == 0 {
-            return Ok(Vec::new());
-        }
-        let mut scored = self.search(wire::lexical_query(&self.target, terms, limit, among))?;
-        scored.iter_mut().for_each(|hit| hit.1 = hit.1.max(0.0));
-        Ok(scored)
+    fn discard(&self, old: &str) -> Result<(), RetrieveError> {
+        self.remote.tell("delete the old collection", async { self.client.delete_collection(old).await.map_err(fault) }).map(drop)
     }
 }
 
@@ -217,10 +182,11 @@ impl TicketIndex for QdrantIndex {
     fn upsert(&self, points: &[Point]) -> Result<(), RetrieveError> {
         self.ready()?;
         for point in points {
-            check_vector(|| format!("the vector of ticket {}", point.id), &point.dense, self.stamp.dim)?;
+            check_vector(|| format!("the vector of ticket {}", point.id), &point.dense, self.slots.dim())?;
         }
         for batch in points.chunks(BATCH) {
-            let request = UpsertPointsBuilder::new(&self.target, batch.iter().map(wire::point).collect::<Vec<_>>()).wait(true).build();
+            let request =
+                UpsertPointsBuilder::new(&self.slots.target, batch.iter().map(wire::point).collect::<Vec<_>>()).wait(true).build();
             self.remote.tell("write", patiently(|| async { self.client.upsert_points(request.clone()).await.map_err(refusal) }))?;
         }
         Ok(())
@@ -230,7 +196,7 @@ impl TicketIndex for QdrantIndex {
         self.ready()?;
         for batch in ids.chunks(BATCH) {
             let ids = PointsIdsList { ids: batch.iter().map(|id| wire::id(id)).collect() };
-            let request = DeletePointsBuilder::new(&self.target).points(ids).wait(true).build();
+            let request = DeletePointsBuilder::new(&self.slots.target).points(ids).wait(true).build();
             self.remote.tell("delete", patiently(|| async { self.client.delete_points(request.clone()).await.map_err(refusal) }))?;
         }
         Ok(())
@@ -254,7 +220,7 @@ impl TicketIndex for QdrantIndex {
 
     fn count(&self) -> Result<usize, RetrieveError> {
         self.ready()?;
-        let request = CountPointsBuilder::new(&self.target).exact(true);
+        let request = CountPointsBuilder::new(&self.slots.target).exact(true);
         let answer = self.remote.ask("count", async { self.client.count(request).await.map_err(fault) })?;
         Ok(answer.result.map_or(0, |r| r.count as usize))
     }
@@ -265,11 +231,11 @@ impl TicketIndex for QdrantIndex {
         let mut offset: Option<PointId> = None;
         loop {
             let mut request =
-                ScrollPointsBuilder::new(&self.target).limit(PAGE).with_payload(wire::fields(&[wire::ID, wire::DIGEST])).build();
+                ScrollPointsBuilder::new(&self.slots.target).limit(PAGE).with_payload(wire::fields(&[layout::ID, layout::DIGEST])).build();
             request.offset = offset;
             let page = self.remote.tell("list its points", async { self.client.scroll(request).await.map_err(fault) })?;
             digests.extend(page.result.into_iter().filter_map(|p| {
-                Some((wire::payload_text(&p.payload, wire::ID)?, wire::payload_number(&p.payload, wire::DIGEST).unwrap_or_default()))
+                Some((wire::payload_text(&p.payload, layout::ID)?, wire::payload_number(&p.payload, layout::DIGEST).unwrap_or_default()))
             }));
             offset = page.next_page_offset;
             if offset.is_none() {
@@ -283,12 +249,12 @@ impl TicketIndex for QdrantIndex {
         let mut vectors = Vec::with_capacity(ids.len());
         for batch in ids.chunks(BATCH) {
             let ids: Vec<PointId> = batch.iter().map(|id| wire::id(id)).collect();
-            let request = GetPointsBuilder::new(&self.target, ids)
-                .with_payload(wire::fields(&[wire::ID]))
-                .with_vectors(VectorsSelector { names: vec![wire::DENSE.to_owned()] });
+            let request = GetPointsBuilder::new(&self.slots.target, ids)
+                .with_payload(wire::fields(&[layout::ID]))
+                .with_vectors(VectorsSelector { names: vec![layout::DENSE.to_owned()] });
             let answer = self.remote.tell("read its vectors", async { self.client.get_points(request).await.map_err(fault) })?;
             vectors.extend(answer.result.into_iter().filter_map(|p| {
-                Some((wire::payload_text(&p.payload, wire::ID)?, wire::dense_of(p.vectors?.get_vector_by_name(wire::DENSE))?))
+                Some((wire::payload_text(&p.payload, layout::ID)?, wire::dense_of(p.vectors?.get_vector_by_name(layout::DENSE))?))
             }));
         }
         Ok(vectors)
@@ -296,7 +262,7 @@ impl TicketIndex for QdrantIndex {
 
     fn clear(&self) -> Result<(), RetrieveError> {
         self.ready()?;
-        let request = DeletePointsBuilder::new(&self.target).points(Filter::default()).wait(true);
+        let request = DeletePointsBuilder::new(&self.slots.target).points(Filter::default()).wait(true);
         self.remote.tell("clear", async { self.client.delete_points(request).await.map_err(fault) })?;
         Ok(())
     }
@@ -312,35 +278,13 @@ impl TicketIndex for QdrantIndex {
     }
 
     fn snapshot(&self, _to: &Path) -> Result<String, RetrieveError> {
-        let made = self.remote.tell("make a snapshot", async { self.client.create_snapshot(&self.target).await.map_err(fault) })?;
+        let made = self.remote.tell("make a snapshot", async { self.client.create_snapshot(&self.slots.target).await.map_err(fault) })?;
         let name = made.snapshot_description.map(|s| s.name).unwrap_or_default();
-        Ok(format!("{name} of {} on the server at {}", self.target, self.remote.place()))
+        Ok(format!("{name} of {} on the server at {}", self.slots.target, self.remote.place()))
     }
 
     fn begin_rebuild(self: Arc<Self>) -> Result<Rebuild, RetrieveError> {
-        let old = self.aliased()?;
-        // The slot that does not serve; what an interrupted rebuild left there is gone on with.
-        let slots = self.slots();
-        let next = slots.iter().find(|slot| Some(*slot) != old.as_ref()).unwrap_or(&slots[0]).clone();
-        self.create(&next)?;
-        let beside = QdrantIndex {
-            client: self.client.clone(),
-            remote: Arc::clone(&self.remote),
-            settings: self.settings.clone(),
-            stamp: self.stamp.clone(),
-            alias: self.alias.clone(),
-            target: next.clone(),
-            stem: self.stem.clone(),
-            looked_at: AtomicBool::new(true),
-        };
-        let finish = move || {
-            self.switch(&next)?;
-            if let Some(old) = old {
-                self.remote.tell("delete the old collection", async { self.client.delete_collection(old).await.map_err(fault) })?;
-            }
-            Ok(())
-        };
-        Ok(Rebuild { index: Arc::new(beside), finish: Box::new(finish) })
+        self.rebuild()
     }
 }
 

@@ -1,4 +1,4 @@
-//! This room's points and filters in the server's words. Names and weights are those of the embedded engine.
+//! This room's points and filters in the server's words.
 
 use std::collections::HashMap;
 
@@ -11,22 +11,12 @@ use qdrant_client::qdrant::{
     vector_output,
 };
 
-use super::super::{Point, key, sparse};
+use super::super::layout::{
+    Among, DENSE, DIGEST, GRAPH_BREADTH, GRAPH_BUILDING, GRAPH_LINKS, ID, INTENT, LANG, OVERSAMPLING, STATE, TERMS, restrictions, uuid,
+};
+use super::super::{Point, sparse};
 use super::QdrantSettings;
 use crate::domain::SearchFilter;
-
-pub(super) const DENSE: &str = "dense";
-pub(super) const SPARSE: &str = "terms";
-pub(super) const ID: &str = "id";
-pub(super) const DIGEST: &str = "digest";
-pub(super) const LANG: &str = "lang";
-pub(super) const INTENT: &str = "intent";
-pub(super) const STATE: &str = "state";
-
-/// Breadth of a search in the graph, as in the embedded engine.
-const GRAPH_BREADTH: usize = 128;
-/// Candidates that are fetched by quantised vectors, as a multiple of the hits, before whole vectors rank them.
-const OVERSAMPLING: f64 = 2.0;
 
 pub(super) fn collection(name: &str, dim: usize, settings: &QdrantSettings) -> CreateCollection {
     let on_disk = settings.on_disk;
@@ -37,9 +27,8 @@ pub(super) fn collection(name: &str, dim: usize, settings: &QdrantSettings) -> C
         SparseVectorParamsBuilder::default().index(SparseIndexConfigBuilder::default().on_disk(on_disk)).modifier(Modifier::Idf).build();
     let mut collection = CreateCollectionBuilder::new(name)
         .vectors_config(vectors)
-        .sparse_vectors_config(SparseVectorConfig { map: HashMap::from([(SPARSE.to_owned(), terms)]) })
-        // As in the embedded engine, so that both find alike.
-        .hnsw_config(HnswConfigDiffBuilder::default().m(32).ef_construct(200))
+        .sparse_vectors_config(SparseVectorConfig { map: HashMap::from([(TERMS.to_owned(), terms)]) })
+        .hnsw_config(HnswConfigDiffBuilder::default().m(GRAPH_LINKS as u64).ef_construct(GRAPH_BUILDING as u64))
         .shard_number(settings.shards)
         .replication_factor(settings.replicas)
         .on_disk_payload(on_disk);
@@ -52,7 +41,7 @@ pub(super) fn collection(name: &str, dim: usize, settings: &QdrantSettings) -> C
 pub(super) fn point(point: &Point) -> PointStruct {
     let (indices, values) = sparse::document(&point.terms).into_iter().unzip::<u32, f32, Vec<_>, Vec<_>>();
     let vectors: HashMap<String, Vector> =
-        HashMap::from([(DENSE.to_owned(), Vector::from(point.dense.clone())), (SPARSE.to_owned(), Vector::new_sparse(indices, values))]);
+        HashMap::from([(DENSE.to_owned(), Vector::from(point.dense.clone())), (TERMS.to_owned(), Vector::new_sparse(indices, values))]);
     let mut payload = HashMap::from([
         (ID.to_owned(), text(&point.id)),
         (DIGEST.to_owned(), Value { kind: Some(Kind::IntegerValue(point.digest)) }),
@@ -64,14 +53,7 @@ pub(super) fn point(point: &Point) -> PointStruct {
 }
 
 pub(super) fn id(id: &str) -> PointId {
-    PointId::from(key::uuid(id))
-}
-
-/// Which points a search looks at.
-pub(super) enum Among<'a> {
-    All(&'a SearchFilter),
-    /// These only, each compared exactly.
-    Ids(&'a [String]),
+    PointId::from(uuid(id))
 }
 
 pub(super) fn dense_query(collection: &str, vector: &[f32], limit: usize, among: &Among) -> QueryPoints {
@@ -80,7 +62,7 @@ pub(super) fn dense_query(collection: &str, vector: &[f32], limit: usize, among:
 
 pub(super) fn lexical_query(collection: &str, terms: &[String], limit: usize, among: &Among) -> QueryPoints {
     let (indices, values) = sparse::query(terms).into_iter().unzip::<u32, f32, Vec<_>, Vec<_>>();
-    query(collection, SPARSE, vector_input::Variant::Sparse((indices, values).into()), limit, among)
+    query(collection, TERMS, vector_input::Variant::Sparse((indices, values).into()), limit, among)
 }
 
 fn query(collection: &str, name: &str, vector: vector_input::Variant, limit: usize, among: &Among) -> QueryPoints {
@@ -101,17 +83,12 @@ fn query(collection: &str, name: &str, vector: vector_input::Variant, limit: usi
 }
 
 fn filter(wanted: &SearchFilter) -> Filter {
-    let fields = [
-        (LANG, wanted.lang.map(|lang| lang.as_str().to_owned())),
-        (INTENT, wanted.intent.clone()),
-        (STATE, wanted.state.map(|state| state.as_str().to_owned())),
-    ];
     // Spelled out: the client takes a value with a space in it for full text.
-    let equals = |field: &str, value| {
-        let wanted = Match { match_value: Some(MatchValue::Keyword(value)) };
+    let equals = |(field, value): (&str, &str)| {
+        let wanted = Match { match_value: Some(MatchValue::Keyword(value.to_owned())) };
         Condition::from(FieldCondition { key: field.to_owned(), r#match: Some(wanted), ..FieldCondition::default() })
     };
-    Filter::must(fields.into_iter().filter_map(|(field, value)| Some(equals(field, value?))))
+    Filter::must(restrictions(wanted).map(equals))
 }
 
 pub(super) fn fields(names: &[&str]) -> PayloadIncludeSelector {
