@@ -58,8 +58,8 @@ web: ## check the desk and prove that its built assets are those of its sources 
 	git diff --exit-code --stat -- web/desk/dist
 	@test -z "$$(git status --porcelain -- web/desk/dist)" || { echo "web/desk/dist is not what its sources make: commit the build"; exit 1; }
 
-scale: models $(VENV)/done ## the embedded index beside hnswlib, 200,000 invented tickets (TICKETS=1000000 takes half an hour)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check hnswlib numpy
+scale: models $(VENV)/done ## the embedded index beside hnswlib and bm25s, 200,000 invented tickets (TICKETS=1000000 takes half an hour)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check hnswlib bm25s numpy
 	$(VENV)/bin/python benches/scale.py --fenzhen $(FENZHEN) --tickets $(or $(TICKETS),200000)
 
 fmt: ## format the code

@@ -322,7 +322,7 @@ pub fn open_comparing_encoder(config: &Config) -> anyhow::Result<Arc<dyn Sentenc
     }
     let served = ServedSettings {
         url: settings.served_url.clone(),
-        api_key: (!settings.served_api_key.is_empty()).then(|| settings.served_api_key.clone()),
+        api_key: engines::given(&settings.served_api_key),
         model: settings.served_model.clone(),
         prefixes: [settings.served_query_prefix.clone(), settings.served_passage_prefix.clone()],
         timeout: Duration::from_millis(settings.timeout_ms),

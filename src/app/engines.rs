@@ -98,6 +98,7 @@ fn elastic(settings: &Retrieve) -> ElasticSettings {
     }
 }
 
-fn given(text: &str) -> Option<String> {
+/// A setting that may be left empty.
+pub(super) fn given(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }

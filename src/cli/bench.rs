@@ -1,7 +1,9 @@
 //! `fenzhen index bench`: what the embedded engine does on this machine, before there are as many tickets.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -16,7 +18,7 @@ use crate::corpus::shipped;
 use crate::domain::{Lang, SearchFilter};
 use crate::embed::{Role, SentenceEncoder};
 use crate::numeric::dot;
-use crate::retrieve::{EdgeIndex, IndexStamp, Point, TicketIndex};
+use crate::retrieve::{EdgeIndex, IndexStamp, Point, RetrieveError, Scored, TicketIndex};
 use crate::text::{TEXT_VERSION, normalize, search_terms};
 
 #[derive(Debug, Args)]
@@ -30,8 +32,9 @@ pub(super) struct Bench {
     /// Where the index is made; a folder of its own that is removed afterwards, where it is absent
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Also write vectors and queries there, as 32-bit floats row by row, to measure another engine on them
-    #[arg(long, value_name = "FILE")]
+    /// Also write into this folder what measures another engine: vectors.f32 (32-bit floats, row by row) and terms.txt (a line each) of
+    /// the tickets and then the queries, words.txt with the ten that we found by words for each query
+    #[arg(long, value_name = "DIR")]
     export: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
@@ -51,6 +54,8 @@ struct Figures {
     /// Written, durable and found, without graphs.
     ingest_per_s: f64,
     build_s: f64,
+    /// Own memory at most while the graphs were built.
+    building_mb: f64,
     resident_mb: f64,
     disk_mb: f64,
     recall_at_10: f64,
@@ -87,7 +92,7 @@ impl Bench {
 
     fn measure(&self, index: &std::sync::Arc<EdgeIndex>, seeds: &[(Vec<f32>, Vec<String>)], dir: &Path) -> anyhow::Result<Figures> {
         let resident_before = resident_mb();
-        let mut export = self.export.as_ref().map(std::fs::File::create).transpose()?.map(std::io::BufWriter::new);
+        let mut export = self.export.as_deref().map(Export::create).transpose()?;
         // The first tickets are asked for: their exact neighbours are gathered while the others are made.
         let queries: Vec<Point> = (0..self.queries).map(|i| invent(seeds, u64::MAX - i as u64)).collect();
         let mut nearest: Vec<Vec<(f32, String)>> = vec![Vec::new(); queries.len()];
@@ -95,8 +100,8 @@ impl Bench {
         let (bar, mut writing) = (bar(self.tickets as u64, "write tickets"), Duration::ZERO);
         for first in (0..self.tickets).step_by(BULK) {
             let points: Vec<Point> = (first..(first + BULK).min(self.tickets)).into_par_iter().map(|i| invent(seeds, i as u64)).collect();
-            if let Some(file) = &mut export {
-                points.iter().try_for_each(|p| p.dense.iter().try_for_each(|x| file.write_all(&x.to_le_bytes())))?;
+            if let Some(export) = &mut export {
+                points.iter().try_for_each(|point| export.write(point))?;
             }
             nearest.par_iter_mut().zip(&queries).for_each(|(best, query)| {
                 best.extend(points.iter().map(|p| (dot(&p.dense, &query.dense), p.id.clone())));
@@ -109,12 +114,11 @@ impl Bench {
             bar.inc(points.len() as u64);
         }
         bar.finish_and_clear();
-        if let Some(file) = &mut export {
-            queries.iter().try_for_each(|q| q.dense.iter().try_for_each(|x| file.write_all(&x.to_le_bytes())))?;
-            file.flush()?;
+        if let Some(export) = &mut export {
+            queries.iter().try_for_each(|query| export.write(query))?;
         }
         let begin = Instant::now();
-        (rebuild.finish)()?;
+        let building_mb = highest_resident_mb(rebuild.finish)? - resident_before;
         let build = begin.elapsed();
 
         let all = SearchFilter::default();
@@ -134,6 +138,9 @@ impl Bench {
             }))
         };
         let lexical_ms = timed(&|q| Ok(index.query_lexical(&q.terms, 10, &all).map(drop)?))?;
+        if let Some(export) = export {
+            export.finish(queries.iter().map(|q| index.query_lexical(&q.terms, 10, &all)))?;
+        }
         let hybrid = |q: &Point| -> anyhow::Result<()> {
             let query = crate::retrieve::Query { dense: Some(&q.dense), terms: &q.terms, limit: 10, filter: &all };
             Ok(index.query(&query).map(drop)?)
@@ -146,6 +153,7 @@ impl Bench {
             queries: self.queries,
             ingest_per_s: self.tickets as f64 / writing.as_secs_f64(),
             build_s: build.as_secs_f64(),
+            building_mb,
             resident_mb: resident,
             disk_mb: disk,
             recall_at_10: right as f64 / (10 * queries.len()) as f64,
@@ -165,11 +173,11 @@ impl Bench {
         search: &(dyn Fn(&Point) -> anyhow::Result<()> + Sync),
         queries: &[Point],
     ) -> anyhow::Result<([f64; 3], f64)> {
-        let done = std::sync::atomic::AtomicBool::new(false);
+        let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 let (begin, mut written) = (Instant::now(), 0);
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                while !done.load(Ordering::Relaxed) {
                     let first = self.tickets + written;
                     let points: Vec<Point> = (first..first + 100).map(|i| invent(seeds, i as u64)).collect();
                     index.upsert(&points)?;
@@ -182,11 +190,61 @@ impl Bench {
                 search(query)?;
                 Ok(begin.elapsed())
             }));
-            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            done.store(true, Ordering::Relaxed);
             let rate = writer.join().map_err(|_| anyhow::anyhow!("the writing thread died"))??;
             Ok((times?, rate))
         })
     }
+}
+
+/// What another engine is measured on.
+struct Export {
+    folder: PathBuf,
+    vectors: BufWriter<File>,
+    terms: BufWriter<File>,
+}
+
+impl Export {
+    fn create(folder: &Path) -> std::io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let file = |name: &str| File::create(folder.join(name)).map(BufWriter::new);
+        Ok(Export { vectors: file("vectors.f32")?, terms: file("terms.txt")?, folder: folder.to_owned() })
+    }
+
+    fn write(&mut self, point: &Point) -> std::io::Result<()> {
+        point.dense.iter().try_for_each(|x| self.vectors.write_all(&x.to_le_bytes()))?;
+        writeln!(self.terms, "{}", point.terms.join(" "))
+    }
+
+    fn finish(mut self, found: impl Iterator<Item = Result<Vec<Scored>, RetrieveError>>) -> anyhow::Result<()> {
+        self.vectors.flush()?;
+        self.terms.flush()?;
+        let mut words = BufWriter::new(File::create(self.folder.join("words.txt"))?);
+        for hits in found {
+            let ids: Vec<String> = hits?.into_iter().map(|(id, _)| id).collect();
+            writeln!(words, "{}", ids.join(" "))?;
+        }
+        Ok(words.flush()?)
+    }
+}
+
+/// Does the work, and answers how much memory was in use at most, looked at ten times a second.
+fn highest_resident_mb(work: impl FnOnce() -> Result<(), RetrieveError>) -> anyhow::Result<f64> {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut highest = resident_mb();
+            while !done.load(Ordering::Relaxed) {
+                highest = highest.max(resident_mb());
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            highest
+        });
+        let outcome = work();
+        done.store(true, Ordering::Relaxed);
+        outcome?;
+        watcher.join().map_err(|_| anyhow::anyhow!("the watching thread died"))
+    })
 }
 
 /// A ticket between two shipped ones, with noise, and words of both.
@@ -233,7 +291,11 @@ fn tell(f: &Figures) -> anyhow::Result<()> {
     let times = |ms: &[f64; 3]| format!("{:7.2} {:7.2} {:7.2} ms", ms[0], ms[1], ms[2]);
     line(&paint(STRONG, format!("{} tickets, {} searches", f.tickets, f.queries)))?;
     line(&format!("written            {:>9.0} a second, durable and found; then graphs in {:.0} s", f.ingest_per_s, f.build_s))?;
-    line(&format!("memory, disk       {:>9.0} MB own, {:.0} MB on disk", f.resident_mb, f.disk_mb))?;
+    let memory = (f.resident_mb, f.building_mb, f.disk_mb);
+    line(&format!(
+        "memory, disk       {:>9.0} MB own, {:.0} MB at most while graphs were built, {:.0} MB on disk",
+        memory.0, memory.1, memory.2
+    ))?;
     line(&format!("recall at 10       {:>9.4} of the exact nearest", f.recall_at_10))?;
     line("searches              median    99 %     max")?;
     for (name, ms) in

@@ -12,10 +12,15 @@ use super::output::{GREEN, STRONG, bar, line, paint};
 use super::train::{Recipe, Teller};
 use crate::app::{arithmetic, encoder_files, load_encoder, open_training_encoder};
 use crate::corpus::{ArticleQuery, CorpusTicket, Example, read_jsonl};
-use crate::domain::{Article, Lang};
+use crate::decide::{GateArtefact, MatchModel};
+use crate::domain::{Article, Lang, SearchFilter};
 use crate::embed::comparing::Comparing;
 use crate::embed::{Branch, EncodeError, Encoder, Role};
 use crate::eval::{Space, pair_auc, places, recall};
+use crate::knowledge::ticket_text;
+use crate::pipeline::{DEPTH, features_alone};
+use crate::retrieve::{EdgeIndex, IndexStamp, Point, Query, TicketIndex};
+use crate::text::{TEXT_VERSION, normalize, search_terms};
 use crate::train::{RetrievalCorpus, RetrievalRecipe, Workplace, read_recipe, train_retrieval};
 
 pub(super) fn train(args: &Recipe, global: &Global) -> anyhow::Result<()> {
@@ -68,6 +73,9 @@ struct Figure {
     characters: f64,
     pretrained: f64,
     tuned: f64,
+    /// As a search serves it: meaning and words, ordered by the gate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    served: Option<f64>,
 }
 
 impl EvalRetrieval {
@@ -82,7 +90,7 @@ impl EvalRetrieval {
             trained.blended(share, file.clone()).save(dir)?;
         }
         let branch = Branch::parse(&file, arithmetic(config.encoder.arithmetic))?;
-        let spaces = Spaces { encoder: load_encoder(&config)?, branch };
+        let spaces = Spaces { encoder: load_encoder(&config)?, branch, gate: GateArtefact::shipped()? };
         let figures = match &self.public {
             Some(folder) => spaces.public(folder)?,
             None => spaces.own(&self.datasets)?,
@@ -91,10 +99,12 @@ impl EvalRetrieval {
             line(&serde_json::to_string_pretty(&figures)?)?;
             return Ok(ExitCode::SUCCESS);
         }
-        line(&format!("{:34} {:14} {:>6} {:>11} {:>11} {:>8}", "set", "measure", "n", "characters", "pretrained", "tuned"))?;
+        let heads = ("set", "measure", "n", "characters", "pretrained", "tuned", "served");
+        line(&format!("{:34} {:14} {:>6} {:>11} {:>11} {:>8} {:>8}", heads.0, heads.1, heads.2, heads.3, heads.4, heads.5, heads.6))?;
         for f in figures {
             let [a, b, c] = [f.characters, f.pretrained, f.tuned].map(|v| 100.0 * v);
-            line(&format!("{:34} {:14} {:6} {a:9.1} % {b:9.1} % {c:6.1} %", f.set, f.measure, f.n))?;
+            let served = f.served.map(|v| format!("{:6.1} %", 100.0 * v)).unwrap_or_default();
+            line(&format!("{:34} {:14} {:6} {a:9.1} % {b:9.1} % {c:6.1} % {served}", f.set, f.measure, f.n))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -103,6 +113,7 @@ impl EvalRetrieval {
 struct Spaces {
     encoder: Encoder,
     branch: Branch,
+    gate: GateArtefact,
 }
 
 /// Texts of one pass of the trunk.
@@ -133,9 +144,9 @@ impl Spaces {
     fn own(&self, datasets: &Path) -> anyhow::Result<Vec<Figure>> {
         let mut figures = Vec::new();
         let tickets: Vec<CorpusTicket> = read_jsonl(&datasets.join("tickets/tickets.jsonl"))?;
-        // What a customer writes against what is kept: the subject is the desk's.
+        // What a customer writes against what is kept: the subject and the note are the desk's.
         let mut texts: Vec<String> = tickets.iter().map(|t| t.body.clone()).collect();
-        texts.extend(tickets.iter().map(|t| t.clone().into_record().text));
+        texts.extend(tickets.iter().map(|t| ticket_text(&t.clone().into_record().text, Some(&t.resolution))));
         let spaces = self.of(&texts)?;
         let n = tickets.len();
         let kept: Vec<usize> = (n..2 * n).collect();
@@ -179,8 +190,11 @@ impl Spaces {
         let mut texts = questions;
         texts.extend(faq.into_iter().map(|p| p.paraphrase));
         let (asked, candidates): (Vec<usize>, Vec<usize>) = ((count..texts.len()).collect(), (0..count).collect());
-        let found = self.of(&texts)?.each_ref().map(|space| places(space, &asked, &candidates, other, |q, c| place[q - count] == c));
-        figures.push(figure("stackfaq_en", "recall@1", &found, 1));
+        let spaces = self.of(&texts)?;
+        let right = |q: usize, c: usize| place[q - count] == c;
+        let found = spaces.each_ref().map(|space| places(space, &asked, &candidates, other, right));
+        let served = Some(served_first(&texts, &spaces[2], &asked, &candidates, &self.gate.article, right)?);
+        figures.push(Figure { served, ..figure("stackfaq_en", "recall@1", &found, 1) });
         for (set, file) in [("covid_qa_en", "pairs"), ("lcqmc_zh", "dev")] {
             let pairs: Vec<Pair> = read_jsonl(&folder.join(format!("similar/{set}/{file}.jsonl")))?;
             let texts: Vec<String> = pairs.iter().flat_map(|p| [p.a.clone(), p.b.clone()]).collect();
@@ -189,15 +203,54 @@ impl Spaces {
                     pairs.iter().enumerate().map(|(i, p)| (space.cosine(2 * i, 2 * i + 1), p.same == 1)).collect();
                 pair_auc(&scores)
             });
-            figures.push(Figure { set: set.to_owned(), measure: "pair AUC", n: pairs.len(), characters, pretrained, tuned });
+            figures.push(Figure { set: set.to_owned(), measure: "pair AUC", n: pairs.len(), characters, pretrained, tuned, served: None });
         }
         let rows: Vec<Example> = read_jsonl(&folder.join("intent/banking77/test.jsonl"))?;
-        let spaces = self.of(&rows.iter().map(|r| r.text.clone()).collect::<Vec<_>>())?;
+        let texts: Vec<String> = rows.iter().map(|r| r.text.clone()).collect();
+        let spaces = self.of(&texts)?;
         let all: Vec<usize> = (0..rows.len()).collect();
-        let found = spaces.each_ref().map(|space| places(space, &all, &all, other, |a, b| rows[a].intent == rows[b].intent));
-        figures.push(figure("banking77 test, neighbour's label", "precision@1", &found, 1));
+        let right = |a: usize, b: usize| rows[a].intent == rows[b].intent;
+        let found = spaces.each_ref().map(|space| places(space, &all, &all, other, right));
+        let served = Some(served_first(&texts, &spaces[2], &all, &all, &self.gate.ticket, right)?);
+        figures.push(Figure { served, ..figure("banking77 test, neighbour's label", "precision@1", &found, 1) });
         Ok(figures)
     }
+}
+
+/// Share of the queries whose first hit is right, as a search serves them: both lists of the embedded engine, ordered by the gate's model.
+fn served_first(
+    texts: &[String],
+    space: &Space,
+    queries: &[usize],
+    candidates: &[usize],
+    model: &MatchModel,
+    right: impl Fn(usize, usize) -> bool,
+) -> anyhow::Result<f64> {
+    let Space::Dense(vectors) = space else { anyhow::bail!("only vectors are searched") };
+    let (folder, all) = (tempfile::tempdir()?, SearchFilter::default());
+    let stamp = IndexStamp { encoder: "eval".into(), dim: vectors.first().map_or(0, Vec::len), text_version: TEXT_VERSION };
+    let index = EdgeIndex::open(folder.path(), &stamp)?;
+    let terms: Vec<Vec<String>> = texts.iter().map(|text| search_terms(&normalize(text).text)).collect();
+    let point = |&i: &usize| Point {
+        id: i.to_string(),
+        dense: vectors[i].clone(),
+        terms: terms[i].clone(),
+        lang: Lang::En,
+        intent: None,
+        state: None,
+        digest: 0,
+    };
+    index.upsert(&candidates.iter().map(point).collect::<Vec<_>>())?;
+    let mut hits_right = 0;
+    for &query in queries {
+        let asked = Query { dense: Some(&vectors[query]), terms: &terms[query], limit: DEPTH + 1, filter: &all };
+        let mut hits = index.query(&asked)?.hits;
+        hits.retain(|hit| hit.id != query.to_string());
+        let scored = features_alone(&hits).into_iter().map(|f| model.probability(&f)).zip(&hits);
+        let first = scored.max_by(|a, b| a.0.total_cmp(&b.0)).and_then(|(_, hit)| hit.id.parse().ok());
+        hits_right += usize::from(first.is_some_and(|first| right(query, first)));
+    }
+    Ok(hits_right as f64 / queries.len().max(1) as f64)
 }
 
 /// Another text than the query itself.
@@ -207,7 +260,7 @@ fn other(query: usize, candidate: usize) -> bool {
 
 fn figure(set: &str, measure: &'static str, found: &[Vec<Option<usize>>; 3], k: usize) -> Figure {
     let [characters, pretrained, tuned] = found.each_ref().map(|places| recall(places, k));
-    Figure { set: set.to_owned(), measure, n: found[0].iter().flatten().count(), characters, pretrained, tuned }
+    Figure { set: set.to_owned(), measure, n: found[0].iter().flatten().count(), characters, pretrained, tuned, served: None }
 }
 
 /// A row of similar/stackfaq_en.

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::output::{DIM, GREEN, STRONG, bar, line, paint};
 use super::{Global, runtime};
@@ -283,7 +285,8 @@ pub(super) async fn ticket_examples(app: &App, tickets: &[CorpusTicket], tell: &
         let found = app.pipeline.match_tickets(&read.clean, read.compared, &read.intent, SearchFilter::default(), limit).await?.found;
         let others: Vec<_> = found.into_iter().filter(|m| m.record.id != ticket.id).take(crate::pipeline::DEPTH).collect();
         // The ticket itself was among the hits: margins are taken again without it.
-        let features = crate::pipeline::features_again(&others, &read.intent);
+        let asked_at = OffsetDateTime::parse(&ticket.created_at, &Rfc3339).with_context(|| format!("created_at of {}", ticket.id))?;
+        let features = crate::pipeline::features_again(&others, &read.intent, asked_at);
         let candidates = others.iter().zip(features).map(|(m, f)| (f, cause_of(&m.record.id) == Some(&ticket.cause))).collect();
         let set = causes.binary_search(&ticket.cause.as_str()).unwrap_or(0) % 2;
         out[set].queries.push((candidates, true));

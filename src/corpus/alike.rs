@@ -15,6 +15,9 @@ pub struct CauseRow {
     #[serde(default)]
     pub near: Option<String>,
     pub texts: Vec<String>,
+    /// What agents noted when they closed such tickets.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// An article and what is asked of it.

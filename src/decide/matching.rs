@@ -21,13 +21,19 @@ pub struct MatchFeatures {
     pub lexical_margin: f64,
     /// Probability that the classifier gives the candidate's intent; 0 where it has none.
     pub intent: f64,
+    /// `exp(-age / 90 days)` of a ticket, in [0, 1], less its mean over the candidates; 0 for articles.
+    pub recency: f64,
+    /// How well a ticket ended: 1 resolved with a note of how, half without one or closed unanswered, else 0; 0 for articles.
+    pub solved: f64,
 }
 
 impl MatchFeatures {
-    pub const NAMES: [&'static str; 5] = ["cosine", "margin", "lexical", "lexical_margin", "intent"];
+    pub const COUNT: usize = 7;
 
-    pub fn to_array(self) -> [f64; 5] {
-        [self.cosine, self.margin, self.lexical, self.lexical_margin, self.intent]
+    pub const NAMES: [&'static str; Self::COUNT] = ["cosine", "margin", "lexical", "lexical_margin", "intent", "recency", "solved"];
+
+    pub fn to_array(self) -> [f64; Self::COUNT] {
+        [self.cosine, self.margin, self.lexical, self.lexical_margin, self.intent, self.recency, self.solved]
     }
 }
 
@@ -36,14 +42,14 @@ impl MatchFeatures {
 #[serde(deny_unknown_fields)]
 pub struct MatchModel {
     /// In the order of [`MatchFeatures::NAMES`].
-    pub weights: [f64; 5],
+    pub weights: [f64; MatchFeatures::COUNT],
     pub bias: f64,
 }
 
 impl MatchModel {
     /// Nothing is right.
     fn never() -> Self {
-        MatchModel { weights: [0.0; 5], bias: -100.0 }
+        MatchModel { weights: [0.0; MatchFeatures::COUNT], bias: -100.0 }
     }
 
     /// Probability in [0, 1] that the candidate is right.
@@ -117,7 +123,7 @@ impl GateArtefact {
 
     /// A gate before its training: every hit is as probable as not, and no threshold lets anything pass.
     pub fn untrained() -> Self {
-        let model = MatchModel { weights: [0.0; 5], bias: 0.0 };
+        let model = MatchModel { weights: [0.0; MatchFeatures::COUNT], bias: 0.0 };
         GateArtefact {
             name: "untrained".into(),
             text_version: TEXT_VERSION,
@@ -158,7 +164,7 @@ mod tests {
 
     #[test]
     fn probabilities_follow_the_logistic_function_and_thresholds_are_never_laxer_than_asked() {
-        let model = MatchModel { weights: [2.0, 0.0, 0.0, 0.0, 0.0], bias: -1.0 };
+        let model = MatchModel { weights: [2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], bias: -1.0 };
         assert!((model.probability(&MatchFeatures { cosine: 0.5, ..Default::default() }) - 0.5).abs() < 1e-6);
         let thresholds = BTreeMap::from([(50, Some(0.3)), (90, Some(0.8)), (95, None)]);
         let artefact = GateArtefact { reply_thresholds: thresholds, ..GateArtefact::untrained() };

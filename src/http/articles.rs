@@ -277,7 +277,7 @@ async fn store(service: &Service, article: &Article, note: Option<&str>) -> Resu
     Ok(created)
 }
 
-pub(super) fn check(article: &Article) -> Result<(), Problem> {
+fn check(article: &Article) -> Result<(), Problem> {
     article.check().map_err(|fault| {
         let code = match fault {
             ArticleFault::Id(_) => Code::InvalidId,
@@ -289,6 +289,6 @@ pub(super) fn check(article: &Article) -> Result<(), Problem> {
     })
 }
 
-pub(super) fn missing(id: &str) -> Problem {
+fn missing(id: &str) -> Problem {
     Problem::new(Code::NotFound, format!("there is no article {id:?}"))
 }

@@ -56,6 +56,18 @@ pub fn chunks(article: &Article) -> Vec<Chunk> {
     chunks
 }
 
+/// What an encoder reads of a past ticket: the customer's words, then what was found and done, which says in the desk's words what
+/// customers each tell in their own. Long words of a customer are clipped, so that the note is read too.
+pub fn ticket_text(text: &str, note: Option<&str>) -> String {
+    match note.map(str::trim).filter(|note| !note.is_empty()) {
+        Some(note) => {
+            let note = clip(note, MOST / 2);
+            format!("{}\n{note}", clip(text, MOST - WHOLE.weight(note)))
+        }
+        None => text.to_owned(),
+    }
+}
+
 struct Section<'a> {
     heading: Option<&'a str>,
     body: &'a str,
@@ -139,6 +151,15 @@ mod tests {
 
     use super::*;
     use crate::domain::{Attachment, Lang};
+
+    #[test]
+    fn the_note_of_a_ticket_is_read_however_long_the_customer_was() {
+        assert_eq!(ticket_text("盖子合不上", Some(" 卡扣断裂 ")), "盖子合不上\n卡扣断裂");
+        assert_eq!(ticket_text("盖子合不上", Some("  ")), "盖子合不上");
+        let long = ticket_text(&"急".repeat(5000), Some("卡扣断裂"));
+        assert!(long.ends_with("急\n卡扣断裂") && WHOLE.weight(&long) <= MOST + 1, "{}", long.len());
+        assert!(WHOLE.weight(&ticket_text("x", Some(&"断".repeat(5000)))) <= MOST);
+    }
 
     fn article(question: &str, answer: &str) -> Article {
         Article::new("a", Lang::Zh, question, answer)

@@ -98,27 +98,26 @@ impl Pipeline {
         let begin = std::time::Instant::now();
         let read = self.read(query.text, None).await?;
         let terms = telling(search_terms(&read.clean.text));
-        let (mut items, mut degraded) = (Vec::new(), Vec::new());
+        let (mut best, mut degraded) = (Vec::new(), Vec::new());
         if query.articles {
             let found = self.match_articles(&read.clean, read.compared.clone(), &read.intent).await?;
             degraded.extend(found.missing);
             let wanted = found.found.into_iter().filter(|m| query.lang.is_none_or(|lang| m.record.lang == lang));
-            items.extend(wanted.map(|m| {
-                let confidence = self.gate.article.probability(&m.features);
-                article_hit(m, confidence, &terms)
-            }));
+            best.extend(wanted.map(|m| (self.gate.article.probability(&m.features), Either::Article(m))));
         }
         if query.tickets {
             let filter = SearchFilter { lang: query.lang, ..SearchFilter::default() };
             let found = self.match_tickets(&read.clean, read.compared, &read.intent, filter, query.limit).await?;
             degraded.extend(found.missing);
-            items.extend(found.found.into_iter().map(|m| {
-                let confidence = self.gate.ticket.probability(&m.features);
-                ticket_hit(m, confidence, &terms)
-            }));
+            best.extend(found.found.into_iter().map(|m| (self.gate.ticket.probability(&m.features), Either::Ticket(m))));
         }
-        items.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then_with(|| a.id.cmp(&b.id)));
-        items.truncate(query.limit);
+        best.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.id().cmp(b.1.id())));
+        best.truncate(query.limit);
+        let items = best.into_iter().map(|(confidence, found)| match found {
+            Either::Article(m) => article_hit(m, confidence, &terms),
+            Either::Ticket(m) => ticket_hit(m, confidence, &terms),
+        });
+        let items = items.collect();
         degraded.sort();
         degraded.dedup();
         Ok(DeskAnswer { items, degraded, took_ms: milliseconds(begin) })
@@ -168,6 +167,21 @@ impl Pipeline {
             }
         }
         Ok(duplicates)
+    }
+}
+
+/// What a search for an agent found, before it is made ready to be shown.
+enum Either {
+    Article(Match<Article>),
+    Ticket(Match<TicketRecord>),
+}
+
+impl Either {
+    fn id(&self) -> &str {
+        match self {
+            Either::Article(m) => &m.record.id,
+            Either::Ticket(m) => &m.record.id,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use super::{PipelineError, blocking};
 use crate::domain::{Article, Lang, TicketRecord, TicketState};
 use crate::embed::{Role, SentenceEncoder};
-use crate::knowledge::{Chunk, chunks};
+use crate::knowledge::{Chunk, chunks, ticket_text};
 use crate::retrieve::{Point, Rebuild, TicketIndex};
 use crate::store::{IndexKind, IndexOp, Store};
 use crate::text::{detect, normalize, search_terms};
@@ -244,7 +244,7 @@ impl Knowledge {
         let (encoder, index) = (Arc::clone(&self.encoder), Arc::clone(index));
         blocking(move || {
             index.delete(&gone)?;
-            let texts: Vec<String> = entries.iter().map(|e| e.text.clone()).collect();
+            let texts: Vec<String> = entries.iter().map(|e| e.read.clone()).collect();
             let vectors = encoder.encode_bulk(&texts, Role::Passage)?;
             let points: Vec<Point> = entries.into_iter().zip(vectors).map(|(e, dense)| e.into_point(dense)).collect();
             index.upsert(&points)?;
@@ -280,7 +280,10 @@ impl Difference {
 /// A record, or a piece of one, as the index wants it, before it is encoded.
 struct Entry {
     id: String,
-    text: String,
+    /// What is segmented into terms.
+    words: String,
+    /// What is encoded.
+    read: String,
     lang: Lang,
     intent: Option<String>,
     state: Option<TicketState>,
@@ -288,28 +291,31 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(id: String, text: String, lang: Lang, intent: Option<String>, state: Option<TicketState>) -> Self {
-        let parts = [text.as_str(), lang.as_str(), intent.as_deref().unwrap_or_default(), state.map_or("", TicketState::as_str)];
+    fn new(id: String, words: String, read: String, lang: Lang, intent: Option<String>, state: Option<TicketState>) -> Self {
+        let parts = [words.as_str(), lang.as_str(), intent.as_deref().unwrap_or_default(), state.map_or("", TicketState::as_str)];
         let digest = parts.iter().fold(Sha256::new(), |sum, part| sum.chain_update((part.len() as u64).to_le_bytes()).chain_update(part));
         let digest: [u8; 32] = digest.finalize().into();
         let [a, b, c, d, e, f, g, h, ..] = digest;
-        Entry { id, text, lang, intent, state, digest: i64::from_le_bytes([a, b, c, d, e, f, g, h]) }
+        Entry { id, words, read, lang, intent, state, digest: i64::from_le_bytes([a, b, c, d, e, f, g, h]) }
     }
 
     fn of_ticket(t: TicketRecord) -> Self {
         let lang = t.lang.or_else(|| detect(&t.text)).unwrap_or(Lang::Zh);
-        Entry::new(t.id, t.text, lang, t.intent, t.state)
+        let read = ticket_text(&t.text, t.resolution.as_deref());
+        let words = t.resolution.map_or(t.text.clone(), |note| format!("{}\n{note}", t.text));
+        Entry::new(t.id, words, read, lang, t.intent, t.state)
     }
 
     fn of_article(article: &Article) -> Vec<Self> {
-        let entry =
-            |(n, chunk): (usize, Chunk)| Entry::new(piece::id(&article.id, n), chunk.text, article.lang, article.intent.clone(), None);
+        let entry = |(n, chunk): (usize, Chunk)| {
+            Entry::new(piece::id(&article.id, n), chunk.text.clone(), chunk.text, article.lang, article.intent.clone(), None)
+        };
         chunks(article).into_iter().enumerate().map(entry).collect()
     }
 
     fn into_point(self, dense: Vec<f32>) -> Point {
         Point {
-            terms: search_terms(&normalize(&self.text).text),
+            terms: search_terms(&normalize(&self.words).text),
             id: self.id,
             dense,
             lang: self.lang,

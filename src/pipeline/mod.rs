@@ -17,6 +17,9 @@ mod reports;
 mod shadow;
 mod tagger;
 
+use evidence::Known;
+pub use evidence::features_alone;
+
 pub use desk::{DeskAnswer, DeskHit, DeskKind, DeskQuery, Duplicate, Why};
 pub use follow::{FollowError, Follower, Loader, SHADOW_FILE};
 pub use intents::{IntentModel, ReadText};
@@ -233,7 +236,8 @@ impl Pipeline {
     ) -> Result<Matches<TicketRecord>, PipelineError> {
         let Found { hits, missing } = self.search(&self.tickets, clean, vector, filter, limit).await?;
         let records = self.store.tickets(&hits.iter().map(|h| h.id.clone()).collect::<Vec<_>>()).await?;
-        Ok(Matches { found: matches(hits, records, intent, |t| (&t.id, t.intent.as_deref())), missing })
+        let now = OffsetDateTime::now_utc();
+        Ok(Matches { found: matches(hits, records, intent, |t| &t.id, |t| Known::of_ticket(t, now)), missing })
     }
 
     /// As [`Self::match_tickets`], of the knowledge base: articles that are in force, each by its best piece.
@@ -248,7 +252,7 @@ impl Pipeline {
         let now = OffsetDateTime::now_utc();
         let mut records = self.store.articles_of(&hits.iter().map(|h| h.id.clone()).collect::<Vec<_>>()).await?;
         records.retain(|article| article.in_force(now));
-        Ok(Matches { found: matches(hits, records, intent, |a| (&a.id, a.intent.as_deref())), missing })
+        Ok(Matches { found: matches(hits, records, intent, |a| &a.id, |a| Known::of_article(a)), missing })
     }
 
     async fn search(
@@ -387,17 +391,17 @@ impl Pipeline {
 pub const DEPTH: usize = 30;
 
 /// Puts hits and records together; a record that was deleted since the index answered is left out.
-fn matches<R>(hits: Vec<Hit>, records: Vec<R>, intent: &Intent, key: impl Fn(&R) -> (&str, Option<&str>)) -> Vec<Match<R>> {
-    let mut by_id: std::collections::HashMap<String, R> = records.into_iter().map(|r| (key(&r).0.to_owned(), r)).collect();
+fn matches<R>(hits: Vec<Hit>, records: Vec<R>, intent: &Intent, id: impl Fn(&R) -> &str, known: impl Fn(&R) -> Known<'_>) -> Vec<Match<R>> {
+    let mut by_id: std::collections::HashMap<String, R> = records.into_iter().map(|r| (id(&r).to_owned(), r)).collect();
     let found: Vec<(Hit, R)> = hits.into_iter().filter_map(|h| by_id.remove(&h.id).map(|r| (h, r))).collect();
-    let seen: Vec<(&Hit, Option<&str>)> = found.iter().map(|(hit, record)| (hit, key(record).1)).collect();
+    let seen: Vec<(&Hit, Known<'_>)> = found.iter().map(|(hit, record)| (hit, known(record))).collect();
     let features = evidence::features_of(&seen, intent);
     found.into_iter().zip(features).map(|((hit, record), features)| Match { record, hit, features }).collect()
 }
 
-/// The features of tickets among themselves, after some were taken out.
-pub fn features_again(matches: &[Match<TicketRecord>], intent: &Intent) -> Vec<MatchFeatures> {
-    evidence::features_of(&matches.iter().map(|m| (&m.hit, m.record.intent.as_deref())).collect::<Vec<_>>(), intent)
+/// The features of tickets among themselves, after some were taken out, as they were at a time.
+pub fn features_again(matches: &[Match<TicketRecord>], intent: &Intent, now: OffsetDateTime) -> Vec<MatchFeatures> {
+    evidence::features_of(&matches.iter().map(|m| (&m.hit, Known::of_ticket(&m.record, now))).collect::<Vec<_>>(), intent)
 }
 
 /// The language of a text; Chinese where it tells nothing (`???`), since that is where most customers write from.

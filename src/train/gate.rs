@@ -88,7 +88,9 @@ fn fit_same(examples: &MatchExamples) -> Result<MatchModel, TrainError> {
     let candidates: Vec<&(MatchFeatures, bool)> = examples.queries.iter().flat_map(|q| &q.0).collect();
     let x = Array2::from_shape_fn((candidates.len(), 1), |(i, _)| candidates[i].0.cosine);
     let (weight, bias) = logistic(x, candidates.iter().map(|c| c.1), 1e-3)?;
-    Ok(MatchModel { weights: [short(weight[0]), 0.0, 0.0, 0.0, 0.0], bias: short(bias) })
+    let mut weights = [0.0; MatchFeatures::COUNT];
+    weights[0] = short(weight[0]);
+    Ok(MatchModel { weights, bias: short(bias) })
 }
 
 /// Fits on all candidates, then corrects for what is shown: the best of ten is more often overrated than a candidate at random. A
@@ -136,14 +138,14 @@ fn fit<'a>(queries: impl Iterator<Item = Queries<'a>>, penalty: f64) -> Result<M
     }
     let width = MatchFeatures::NAMES.len();
     // Features of very different scale would be penalised unevenly: they are standardised, and the model written back in their units.
-    let columns: Vec<[f64; 5]> = rows.iter().map(|r| r.0.to_array()).collect();
+    let columns: Vec<[f64; MatchFeatures::COUNT]> = rows.iter().map(|r| r.0.to_array()).collect();
     let n = columns.len() as f64;
     let mean: Vec<f64> = (0..width).map(|j| columns.iter().map(|c| c[j]).sum::<f64>() / n).collect();
     let deviation: Vec<f64> =
         (0..width).map(|j| (columns.iter().map(|c| (c[j] - mean[j]).powi(2)).sum::<f64>() / n).sqrt().max(1e-9)).collect();
     let x = Array2::from_shape_fn((rows.len(), width), |(i, j)| (columns[i][j] - mean[j]) / deviation[j]);
     let (scaled, intercept) = logistic(x, rows.iter().map(|r| r.1), penalty)?;
-    let mut weights = [0.0; 5];
+    let mut weights = [0.0; MatchFeatures::COUNT];
     let mut bias = intercept;
     for j in 0..width {
         weights[j] = scaled[j] / deviation[j];

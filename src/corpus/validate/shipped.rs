@@ -122,7 +122,7 @@ pub fn validate_alike(
     let ids: HashSet<&str> = causes.iter().map(|c| c.cause.as_str()).collect();
     for row in causes {
         group(&mut report, &row.cause, Some(&row.intent), row.near.as_deref(), &ids);
-        texts.extend(row.texts.iter().map(|t| ("training", t.as_str())));
+        texts.extend(row.texts.iter().chain(&row.notes).map(|t| ("training", t.as_str())));
         if row.texts.len() < 2 {
             report.error(format!("{} has fewer than two tickets", row.cause));
         }
@@ -275,6 +275,7 @@ mod tests {
     #[test]
     fn what_is_measured_on_may_not_stand_in_training() {
         let cause = |texts: &[&str]| CauseRow {
+            notes: Vec::new(),
             cause: "c".into(),
             lang: Lang::En,
             intent: "a".into(),

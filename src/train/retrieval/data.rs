@@ -161,7 +161,8 @@ impl Source {
 
 impl From<CauseRow> for Group {
     fn from(row: CauseRow) -> Self {
-        Group { name: row.cause, near: row.near, texts: row.texts }
+        let texts = row.texts.into_iter().chain(row.notes).collect();
+        Group { name: row.cause, near: row.near, texts }
     }
 }
 

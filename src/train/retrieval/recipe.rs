@@ -25,7 +25,7 @@ pub struct RetrievalRecipe {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetrievalFiles {
-    /// Tickets by cause: `{"cause", "near", "texts"}`.
+    /// Tickets by cause, with what agents noted: `{"cause", "near", "texts", "notes"}`.
     pub causes: Vec<PathBuf>,
     /// Articles with what is asked of them: `{"id", "near", "question", "answer", "asked"}`.
     pub articles: Vec<PathBuf>,
