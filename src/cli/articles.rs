@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::output::{DIM, GREEN, STRONG, YELLOW, bar, line, paint};
+use super::output::{DIM, GREEN, STRONG, YELLOW, advance, bar, line, paint};
 use super::{DataFolder, Global, runtime};
 use crate::app::App;
 use crate::domain::Lang;
@@ -80,11 +80,7 @@ impl Articles {
             let app = App::open(&config).await?;
             let counts = app.pipeline.store.import_articles(&articles, replace, &timestamp()).await?;
             let bar = bar(articles.len() as u64, "index articles");
-            app.catch_up(&|done, all| {
-                bar.set_length(all as u64);
-                bar.set_position(done as u64);
-            })
-            .await?;
+            app.catch_up(&|done, all| advance(&bar, done, all)).await?;
             bar.finish_and_clear();
             let ids: Vec<String> = articles.iter().map(|article| article.id.clone()).collect();
             for pair in app.pipeline.duplicates(&ids).await? {

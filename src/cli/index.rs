@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::output::{DIM, GREEN, RED, bar, line, paint};
+use super::output::{DIM, GREEN, RED, advance, bar, line, paint};
 use super::{DataFolder, Global, runtime};
 use crate::app::App;
 use crate::config;
@@ -93,7 +93,7 @@ impl Index {
                 match &self.action {
                     Action::Build => {
                         let bar = bar(0, if name == "articles" { "index articles" } else { "index tickets" });
-                        let done = knowledge.rebuild(None, Some(&|done, all| show(&bar, done, all))).await?;
+                        let done = knowledge.rebuild(None, Some(&|done, all| advance(&bar, done, all))).await?;
                         bar.finish_and_clear();
                         line(&format!("{} {} {name} indexed", paint(GREEN, "✓"), done.entries))?;
                     }
@@ -121,7 +121,7 @@ async fn migrate(config: &config::Config, from: EngineName, to: EngineName) -> a
     anyhow::ensure!(from != to, "--from and --to name the same engine: to build it anew, use `fenzhen index build`");
     let mut told = |kind: IndexKind| -> Box<dyn Fn(usize, usize) + Send + Sync> {
         let bar = bar(0, if kind == IndexKind::Article { "migrate articles" } else { "migrate tickets" });
-        Box::new(move |done, all| show(&bar, done, all))
+        Box::new(move |done, all| advance(&bar, done, all))
     };
     for (kind, done) in App::migrate(config, from.into(), to.into(), &mut told).await? {
         line(&format!(
@@ -134,11 +134,6 @@ async fn migrate(config: &config::Config, from: EngineName, to: EngineName) -> a
         ))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn show(bar: &indicatif::ProgressBar, done: usize, all: usize) {
-    bar.set_length(all as u64);
-    bar.set_position(done as u64);
 }
 
 fn verified(name: &str, difference: &Difference) -> anyhow::Result<bool> {

@@ -130,6 +130,12 @@ pub(super) fn bar(total: u64, what: &'static str) -> ProgressBar {
     ProgressBar::new(total).with_style(style).with_message(what)
 }
 
+/// Shows work whose length may grow while it is done.
+pub(super) fn advance(bar: &ProgressBar, done: usize, all: usize) {
+    bar.set_length(all as u64);
+    bar.set_position(done as u64);
+}
+
 const BYTES: &str = "  {msg:40} {bar:28} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 
 /// A bar of bytes on standard error; invisible where that is no terminal.

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use super::output::{CYAN, DIM, GREEN, Hinted, RED, STRONG, YELLOW, bar, line, paint, percent};
+use super::output::{CYAN, DIM, GREEN, Hinted, RED, STRONG, YELLOW, advance, bar, line, paint, percent};
 use super::service::Client;
 use super::{DataFolder, Global, runtime};
 use crate::app::App;
@@ -87,11 +87,7 @@ impl TriageCommand {
                 app.load_demo().await?;
             }
             let bar = bar(0, "index");
-            app.catch_up(&|done, all| {
-                bar.set_length(all as u64);
-                bar.set_position(done as u64);
-            })
-            .await?;
+            app.catch_up(&|done, all| advance(&bar, done, all)).await?;
             bar.finish_and_clear();
             anyhow::Ok(app)
         })?;

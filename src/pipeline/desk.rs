@@ -213,7 +213,7 @@ fn ticket_hit(found: Match<TicketRecord>, confidence: f32, terms: &[String]) -> 
     let (hit, ticket) = (found.hit, found.record);
     let (title, body) = ticket.text.split_once('\n').unwrap_or((&ticket.text, ""));
     let (title_marks, excerpt, excerpt_marks) = shown(title, body, terms);
-    let why = why(hit.cosine, &[&ticket.text], terms, found.features.intent);
+    let why = why(hit.cosine, &[&ticket.text, ticket.resolution.as_deref().unwrap_or_default()], terms, found.features.intent);
     DeskHit {
         kind: DeskKind::Ticket,
         title: title.to_owned(),

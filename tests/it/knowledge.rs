@@ -139,6 +139,14 @@ fn tickets_are_searchable_when_the_call_answers() {
     assert_eq!(column(&of_state("open"), "ticket_id"), ["T-77"]);
     assert_eq!(of_state("closed"), json!([]));
 
+    // What the agent noted is searched too: the customer did not say it.
+    let noted = shop.get("/v1/search?q=%E7%94%B5%E6%BA%90").expect(200)["items"][0].clone();
+    assert_eq!((&noted["id"], &noted["why"]["terms"]), (&json!("T-77"), &json!(["电源"])), "{noted:#}");
+
+    let mut endless = item.clone();
+    endless["resolution"] = json!("断".repeat(20_001));
+    let problem = shop.put("/v1/tickets/index", &json!({ "items": [endless] })).expect_problem(413, "text_too_long");
+    assert!(problem["detail"].as_str().is_some_and(|d| d.contains("T-77") && d.contains("resolution")), "{problem:#}");
     let mut wrong = item;
     wrong["created_at"] = json!("yesterday");
     let problem = shop.put("/v1/tickets/index", &json!({ "items": [wrong] })).expect_problem(422, "invalid_request");
