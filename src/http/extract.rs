@@ -100,9 +100,15 @@ pub(super) fn check_text(text: &str, limit: usize) -> Result<(), Problem> {
     if text.trim().is_empty() {
         return Err(Problem::new(Code::EmptyText, "`text` holds nothing but white space"));
     }
+    check_length("text", text, limit)
+}
+
+/// # Errors
+/// [`Code::TextTooLong`], naming the field.
+pub(super) fn check_length(field: &str, text: &str, limit: usize) -> Result<(), Problem> {
     // Most texts are short: bytes bound characters.
     if text.len() > limit && text.chars().count() > limit {
-        return Err(Problem::new(Code::TextTooLong, format!("`text` has {} characters, {limit} are allowed", text.chars().count())));
+        return Err(Problem::new(Code::TextTooLong, format!("`{field}` has {} characters, {limit} are allowed", text.chars().count())));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::articles::Counts;
-use super::extract::{Json, PathId, check_id, check_text};
+use super::extract::{Json, PathId, check_id, check_length, check_text};
 use super::problem::{Code, Problem, ProblemBody};
 use crate::domain::TicketRecord;
 
@@ -37,13 +37,10 @@ pub async fn index(State(service): Shared, Json(request): Json<IndexRequest>) ->
     }
     for item in &items {
         check_id(&item.id)?;
-        check_text(&item.text, service.limits.text_chars)
+        let limit = service.limits.text_chars;
+        check_text(&item.text, limit)
+            .and_then(|()| check_length("resolution", item.resolution.as_deref().unwrap_or_default(), limit))
             .map_err(|p| Problem::new(p.code, format!("ticket {:?}: {}", item.id, p.detail)))?;
-        let note = item.resolution.as_deref().unwrap_or_default();
-        if note.len() > service.limits.text_chars && note.chars().count() > service.limits.text_chars {
-            let detail = format!("ticket {:?}: `resolution` has more than {} characters", item.id, service.limits.text_chars);
-            return Err(Problem::new(Code::TextTooLong, detail));
-        }
         let time = item.created_at.as_deref().map(|t| time::OffsetDateTime::parse(t, &time::format_description::well_known::Rfc3339));
         if matches!(time, Some(Err(_))) {
             return Err(Problem::new(Code::InvalidRequest, format!("ticket {:?}: `created_at` is no RFC 3339 time", item.id)));
