@@ -52,6 +52,8 @@ enum Suite {
     /// Texts that mean the same: do tickets find those of their cause, questions their article, pairs each other? Beside characters and
     /// the pretrained encoder, in one run
     Retrieval(super::retrieval::EvalRetrieval),
+    /// Automatic replies: precision, coverage, wrong ones, what humans should have had, reasons, risk against coverage
+    Replies(super::replies::Replies),
     /// Microseconds a message of the sparse classifier and of the entities, on one thread, as JSON
     Speed {
         /// Messages, one a line
@@ -114,6 +116,7 @@ impl Eval {
             Suite::Speed { file, encoder } => return speed(&file, encoder.then(|| global.start(None)).transpose()?.as_ref()),
             Suite::Resolve(args) => return args.run(),
             Suite::Retrieval(args) => return args.run(global),
+            Suite::Replies(args) => return args.run(global),
         };
         let classifier = open_classifier(&global.start(None)?, args.artefact.as_deref())?;
         let path = if args.data.is_dir() { args.data.join("test.jsonl") } else { args.data.clone() };

@@ -15,6 +15,7 @@ mod linking;
 mod models;
 mod output;
 mod public;
+mod replies;
 mod retrieval;
 mod serve;
 mod service;

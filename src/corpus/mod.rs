@@ -11,6 +11,7 @@ mod export;
 mod import;
 mod near;
 mod repeats;
+mod replies;
 mod resolve;
 mod source;
 mod split;
@@ -34,13 +35,14 @@ pub use beside::Beside;
 pub use catalogue::{CatalogueFile, RowFault, read_catalogue};
 pub use export::{Exported, export};
 pub use import::{Clash, Dropped, Format, ImportOptions, Summary, Tally, import};
+pub use replies::{AnswersRow, ReplyKind, ReplyRow};
 pub use resolve::ResolveRow;
 pub use source::Tick;
 pub use split::{PARTS, Part, SplitOptions, SplitSummary, TooSmall, split};
 pub use tagged::{TaggedRow, TaggedSpan, read_tagged};
 pub use validate::{
     Finding, Kind, Report, Severity, validate_alike, validate_catalogue, validate_intents, validate_knowledge, validate_labelled,
-    validate_tagged, validate_tickets,
+    validate_replies, validate_tagged, validate_tickets,
 };
 
 /// One labelled utterance. A row may carry more (an id, a group to split by), which training does not read.

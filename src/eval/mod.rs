@@ -9,6 +9,7 @@ mod drift;
 mod format;
 mod informative;
 mod prediction;
+mod replies;
 mod report;
 mod resolve;
 mod retrieval;
@@ -20,6 +21,7 @@ pub use drift::{DriftReport, DriftVerdict, EmbeddingDrift, Measured, Profile, dr
 pub use format::{p_value, percent, points, short, thousands};
 pub use informative::{Candidate, Informative, Likeness, Pool, most_informative};
 pub use prediction::{PREDICTIONS, Prediction, PredictionError, Said, predict, read_predictions, write_predictions};
+pub use replies::{KindFigures, ReplyMetrics, ReplyOutcome, RiskPoint};
 pub use report::{
     CurvePoint, Figures, Fold, Header, Metrics, ReportError, curve_markdown, folds_markdown, learning_curve_svg, markdown, page,
     training_markdown, training_page, write_report, write_training,

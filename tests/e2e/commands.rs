@@ -25,6 +25,7 @@ const COMMANDS: &[&[&str]] = &[
     &["eval", "public"],
     &["eval", "resolve"],
     &["eval", "retrieval"],
+    &["eval", "replies"],
     &["eval", "speed"],
     &["embed"],
     &["data"],

@@ -244,7 +244,7 @@ fn labelled_files_are_judged_with_their_lines() {
     assert!(gbk.out.contains("gbk.jsonl:1: byte 10 (0xCD) is not UTF-8"), "{}", gbk.out);
     bench.data("validate raw.csv").expect(1).expect_error("labelled rows are JSON Lines", "fenzhen data import");
     let shipped: Value = serde_json::from_str(&run(&["data", "validate", "--json"]).expect(0).out).expect("JSON");
-    assert_eq!(shipped["corpora"].as_array().map(Vec::len), Some(6));
+    assert_eq!(shipped["corpora"].as_array().map(Vec::len), Some(7));
 }
 
 #[test]

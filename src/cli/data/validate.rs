@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use super::super::output::{GREEN, Hinted, RED, YELLOW, line, paint};
 use super::{SPLITS, doubt, with_bar};
 use crate::corpus::{
-    ArticleQuery, CorpusTicket, Example, Finding, OUT_OF_SCOPE, Report, Severity, read_jsonl, read_tagged, read_taxonomy, validate_alike,
-    validate_catalogue, validate_intents, validate_knowledge, validate_labelled, validate_tagged, validate_tickets,
+    ArticleQuery, CorpusTicket, Example, Finding, OUT_OF_SCOPE, ReplyRow, Report, Severity, read_jsonl, read_tagged, read_taxonomy,
+    validate_alike, validate_catalogue, validate_intents, validate_knowledge, validate_labelled, validate_replies, validate_tagged,
+    validate_tickets,
 };
 use crate::domain::{Article, CatalogueItem, Lang};
 
@@ -169,13 +170,18 @@ fn judge(dir: &Path) -> anyhow::Result<BTreeMap<&'static str, Report>> {
     let causes = read_jsonl(&dir.join("similar/causes.train.jsonl"))?;
     let asked = read_jsonl(&dir.join("similar/articles.train.jsonl"))?;
     let questions = read_jsonl(&dir.join("similar/questions.train.jsonl"))?;
+    let replies: (Vec<ReplyRow>, Vec<ReplyRow>) =
+        (read_jsonl(&dir.join("replies/train.jsonl"))?, read_jsonl(&dir.join("replies/test.jsonl"))?);
+    let pairs = read_jsonl(&dir.join("replies/pairs.train.jsonl"))?;
     let of_queries = queries.0.iter().chain(&queries.1).map(|q| q.text.as_str());
-    let measured: Vec<&str> = of_queries.chain(tickets.iter().map(|t| t.body.as_str())).collect();
+    let of_replies = replies.1.iter().map(|r| r.text.as_str());
+    let measured: Vec<&str> = of_queries.chain(tickets.iter().map(|t| t.body.as_str())).chain(of_replies).collect();
     Ok(BTreeMap::from([
         ("similar", validate_alike(&taxonomy, &causes, &asked, &questions, &measured)),
         ("intents", validate_intents(&taxonomy, &[("train", &train), ("valid", &valid), ("test", &test)], minimum)),
         ("articles", validate_knowledge(&taxonomy, &articles, &[("valid", &queries.0), ("test", &queries.1)])),
         ("tickets", validate_tickets(&taxonomy, &tickets)),
+        ("replies", validate_replies(&articles, [&replies.0, &replies.1], &asked, &pairs, [&queries.0, &queries.1])),
         ("catalogue", validate_catalogue(&catalogue)),
         ("ner", validate_tagged(&[("train", &spans_train), ("valid", &spans_valid), ("test", &spans_test)])),
     ]))

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use super::Place;
 
 pub use labelled::validate_labelled;
-pub use shipped::{validate_alike, validate_catalogue, validate_intents, validate_knowledge, validate_tagged, validate_tickets};
+pub use shipped::{
+    validate_alike, validate_catalogue, validate_intents, validate_knowledge, validate_replies, validate_tagged, validate_tickets,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rustc_hash::FxHashMap;
 
 use super::super::near::near_pairs;
-use super::super::{AlikeRow, ArticleQuery, AskedRow, CauseRow, CorpusTicket, Example, TaggedRow, Taxonomy};
+use super::super::{
+    AlikeRow, AnswersRow, ArticleQuery, AskedRow, CauseRow, CorpusTicket, Example, ReplyKind, ReplyRow, TaggedRow, Taxonomy,
+};
 use super::Report;
 use crate::domain::{Article, CatalogueItem, EntityType, Lang};
 
@@ -150,6 +152,47 @@ pub fn validate_alike(
     texts.extend(measured.iter().filter(|t| !seen.contains(*t)).map(|t| ("measured", *t)));
     for text in measured.iter().filter(|t| seen.contains(*t)) {
         report.error(format!("{text:?} is measured on and stands in training"));
+    }
+    report_duplicates(&mut report, &texts);
+    report
+}
+
+/// Judges the suite of replies: `train` and `test` over `articles`, and `pairs` over `asked`. No text of the test is near one that is
+/// learned from, `queries` (learned from, and measured on) included.
+pub fn validate_replies(
+    articles: &[Article],
+    [train, test]: [&[ReplyRow]; 2],
+    asked: &[AskedRow],
+    pairs: &[AnswersRow],
+    queries: [&[ArticleQuery]; 2],
+) -> Report {
+    let mut report = Report::default();
+    let ids: HashSet<&str> = articles.iter().map(|a| a.id.as_str()).collect();
+    unique(&mut report, "reply", train.iter().chain(test).map(|r| r.id.as_str()));
+    for (split, rows) in [("train", train), ("test", test)] {
+        for kind in ReplyKind::ALL {
+            let n = rows.iter().filter(|r| r.kind == kind).count();
+            report.sizes.insert(format!("{split} {}", kind.as_str()), n);
+        }
+        for row in rows {
+            if let Some(id) = row.articles.iter().chain(&row.near).find(|id| !ids.contains(id.as_str())) {
+                report.error(format!("{}: the article {id} is not there", row.id));
+            }
+            if (row.kind == ReplyKind::Answerable) == row.articles.is_empty() {
+                report.error(format!("{}: an answerable message names its articles, and no other does", row.id));
+            }
+        }
+    }
+    report.sizes.insert("pairs".into(), pairs.len());
+    let ids: HashSet<&str> = asked.iter().map(|a| a.id.as_str()).collect();
+    for row in pairs.iter().filter(|row| !ids.contains(row.article.as_str())) {
+        report.error(format!("{:?}: the article {} is not there", row.text, row.article));
+    }
+    let learned = train.iter().map(|r| &r.text).chain(pairs.iter().map(|p| &p.text)).chain(queries[0].iter().map(|q| &q.text));
+    let measured = test.iter().map(|r| &r.text).chain(queries[1].iter().map(|q| &q.text));
+    let texts: Vec<(&str, &str)> = learned.map(|t| ("training", t.as_str())).chain(measured.map(|t| ("measured", t.as_str()))).collect();
+    if texts.iter().any(|t| t.1.trim().is_empty()) {
+        report.error("an empty text".into());
     }
     report_duplicates(&mut report, &texts);
     report
