@@ -121,6 +121,7 @@ impl App {
             policy: ArcSwap::from_pointee(policy),
             gate,
             article_count: config.retrieve.articles,
+            asked: ArcSwap::default(),
         });
         pipeline.lineup.attach(Arc::clone(&encoder), tokio::runtime::Handle::current());
         let articles = Arc::new(Knowledge::new(IndexKind::Article, store.clone(), Arc::clone(&encoder), articles));

@@ -29,6 +29,7 @@ pub use reports::{Gap, GapQuestion, Incident, IncidentTicket, Nearest, Proposal,
 pub use shadow::Shadow;
 pub use tagger::{Tagger, TaggerFollower};
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -117,7 +118,12 @@ pub struct Pipeline {
     pub gate: GateArtefact,
     /// Articles shown.
     pub article_count: usize,
+    /// What the last report of gaps was made of.
+    pub asked: ArcSwap<Asked>,
 }
+
+/// Vectors of unanswered questions by their triage's id.
+pub type Asked = HashMap<String, Arc<[f32]>>;
 
 /// Runners-up of the intent that an answer names.
 pub const ALTERNATIVES: usize = 4;
@@ -392,7 +398,7 @@ pub const DEPTH: usize = 30;
 
 /// Puts hits and records together; a record that was deleted since the index answered is left out.
 fn matches<R>(hits: Vec<Hit>, records: Vec<R>, intent: &Intent, id: impl Fn(&R) -> &str, known: impl Fn(&R) -> Known<'_>) -> Vec<Match<R>> {
-    let mut by_id: std::collections::HashMap<String, R> = records.into_iter().map(|r| (id(&r).to_owned(), r)).collect();
+    let mut by_id: HashMap<String, R> = records.into_iter().map(|r| (id(&r).to_owned(), r)).collect();
     let found: Vec<(Hit, R)> = hits.into_iter().filter_map(|h| by_id.remove(&h.id).map(|r| (h, r))).collect();
     let seen: Vec<(&Hit, Known<'_>)> = found.iter().map(|(hit, record)| (hit, known(record))).collect();
     let features = evidence::features_of(&seen, intent);

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use super::cluster::cluster;
-use super::{Knowledge, Pipeline, PipelineError, blocking};
+use super::{Asked, Knowledge, Pipeline, PipelineError, blocking};
 use crate::decide::MatchFeatures;
 use crate::domain::{Article, Lang, SearchFilter, TicketRecord, TicketState};
 use crate::embed::Role;
@@ -143,12 +143,11 @@ impl Pipeline {
     /// The store's, the encoder's or the index's.
     pub async fn gaps(&self, days: u32, limit: usize, now: OffsetDateTime) -> Result<Vec<Gap>, PipelineError> {
         let asked = self.store.unanswered(&before(now, Duration::days(i64::from(days))), MOST).await?;
-        let (encoder, texts) = (Arc::clone(&self.encoder), asked.iter().map(|q| q.text.clone()).collect::<Vec<_>>());
-        let vectors = blocking(move || encoder.encode_bulk(&texts, Role::Query)).await??;
+        let vectors = self.vectors_of(&asked).await?;
         let mut gaps = Vec::new();
         for lang in Lang::ALL {
             let of_lang: Vec<usize> = (0..asked.len()).filter(|&i| asked[i].lang == lang).collect();
-            let seen: Vec<&[f32]> = of_lang.iter().map(|&i| vectors[i].as_slice()).collect();
+            let seen: Vec<&[f32]> = of_lang.iter().map(|&i| &*vectors[i]).collect();
             let groups = cluster(&seen, |cosine| self.same(cosine));
             gaps.extend(groups.into_iter().map(|group| group.into_iter().map(|i| of_lang[i]).collect::<Vec<_>>()));
         }
@@ -159,6 +158,20 @@ impl Pipeline {
             out.push(self.gap(&group, &asked).await?);
         }
         Ok(out)
+    }
+
+    /// Of each question; the last report's are still known, since the next one looks at almost the same questions.
+    async fn vectors_of(&self, asked: &[Unanswered]) -> Result<Vec<Arc<[f32]>>, PipelineError> {
+        let known = self.asked.load_full();
+        let (ids, texts): (Vec<&String>, Vec<String>) =
+            asked.iter().filter(|q| !known.contains_key(&q.triage_id)).map(|q| (&q.triage_id, q.text.clone())).unzip();
+        let encoder = Arc::clone(&self.encoder);
+        let fresh = blocking(move || encoder.encode_bulk(&texts, Role::Query)).await??;
+        let fresh: Asked = ids.into_iter().cloned().zip(fresh.into_iter().map(Arc::from)).collect();
+        let of = |q: &Unanswered| known.get(&q.triage_id).or_else(|| fresh.get(&q.triage_id)).map(Arc::clone);
+        let now: Asked = asked.iter().filter_map(|q| Some((q.triage_id.clone(), of(q)?))).collect();
+        self.asked.store(Arc::new(now));
+        Ok(asked.iter().filter_map(of).collect())
     }
 
     async fn gap(&self, group: &[usize], asked: &[Unanswered]) -> Result<Gap, PipelineError> {
@@ -194,8 +207,9 @@ impl Pipeline {
         let solved = SearchFilter { lang: Some(asked.lang), state: Some(TicketState::Resolved), ..SearchFilter::default() };
         let read = self.read(&asked.text, Some(asked.lang)).await?;
         let found = self.match_tickets(&read.clean, read.compared, &read.intent, solved, SOLUTIONS).await?.found;
-        let mut solved: Vec<(f32, TicketRecord)> =
-            found.into_iter().map(|m| (self.gate.ticket.probability(&m.features), m.record)).filter(|(p, _)| *p >= 0.5).collect();
+        // By the cosine alone whether it is the same problem: several tickets of one problem take each other's margin away.
+        let same = found.into_iter().filter(|m| self.same(m.hit.cosine.unwrap_or(0.0)));
+        let mut solved: Vec<(f32, TicketRecord)> = same.map(|m| (self.gate.ticket.probability(&m.features), m.record)).collect();
         solved.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.id.cmp(&b.1.id)));
         solved.retain(|(_, ticket)| ticket.resolution.as_ref().is_some_and(|r| !r.trim().is_empty()));
         solved.truncate(SOLUTIONS);

@@ -143,12 +143,20 @@ fn fit<'a>(queries: impl Iterator<Item = Queries<'a>>, penalty: f64) -> Result<M
     let mean: Vec<f64> = (0..width).map(|j| columns.iter().map(|c| c[j]).sum::<f64>() / n).collect();
     let deviation: Vec<f64> =
         (0..width).map(|j| (columns.iter().map(|c| (c[j] - mean[j]).powi(2)).sum::<f64>() / n).sqrt().max(1e-9)).collect();
-    let x = Array2::from_shape_fn((rows.len(), width), |(i, j)| (columns[i][j] - mean[j]) / deviation[j]);
-    let (scaled, intercept) = logistic(x, rows.iter().map(|r| r.1), penalty)?;
+    // Every feature speaks for a hit. One that the data turns against it (groups that share few words on purpose make shared words look
+    // bad) would turn an exact copy into an unlikely one: it is left out, the worst first.
+    let mut used: Vec<usize> = (0..width).collect();
+    let (scaled, mut bias) = loop {
+        let x = Array2::from_shape_fn((rows.len(), used.len()), |(i, j)| (columns[i][used[j]] - mean[used[j]]) / deviation[used[j]]);
+        let (scaled, intercept) = logistic(x, rows.iter().map(|r| r.1), penalty)?;
+        match (0..used.len()).filter(|&j| scaled[j] < 0.0).min_by(|&a, &b| scaled[a].total_cmp(&scaled[b])) {
+            Some(worst) => used.remove(worst),
+            None => break (scaled, intercept),
+        };
+    };
     let mut weights = [0.0; MatchFeatures::COUNT];
-    let mut bias = intercept;
-    for j in 0..width {
-        weights[j] = scaled[j] / deviation[j];
+    for (j, weight) in used.into_iter().zip(scaled) {
+        weights[j] = weight / deviation[j];
         bias -= weights[j] * mean[j];
     }
     Ok(MatchModel { weights: weights.map(short), bias: short(bias) })
@@ -239,5 +247,17 @@ mod tests {
         assert!(model.probability(&candidate(0.93, true).0) > 0.8);
         assert!(model.probability(&candidate(0.80, true).0) < 0.2);
         assert!(fit([].iter(), 1.0).is_err());
+    }
+
+    #[test]
+    fn no_feature_speaks_against_a_candidate() {
+        let candidate = |cosine: f64, lexical: f64, right| (MatchFeatures { cosine, lexical, ..Default::default() }, right);
+        // The right ones share fewer words than the wrong ones.
+        let queries = (0..60).map(|i| {
+            let noise = f64::from(i % 7) * 0.02;
+            (vec![candidate(0.85 + noise, 0.5 + noise, true), candidate(0.80 + noise, 1.5 - noise, false)], true)
+        });
+        let model = fit(queries.collect::<Vec<_>>().iter(), 1.0).unwrap();
+        assert!(model.weights.iter().all(|w| *w >= 0.0) && model.weights[0] > 0.0, "{:?}", model.weights);
     }
 }

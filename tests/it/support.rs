@@ -166,6 +166,7 @@ impl Shop {
             policy: Policy::shipped().expect("the shipped policy").into_swap(),
             gate: GateArtefact::shipped().expect("the shipped gate"),
             article_count: 3,
+            asked: Default::default(),
         };
         pipeline.lineup.attach(Arc::clone(&encoder), RUNTIME.handle().clone());
         let articles = Knowledge::new(IndexKind::Article, store.clone(), Arc::clone(&encoder), articles);

@@ -9,6 +9,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::RetrievalRecipe;
 use crate::corpus::{AlikeRow, AskedRow, CauseRow, Example, data_hash, read_jsonl};
+use crate::knowledge::ticket_text;
 use crate::train::TrainError;
 
 /// Texts that mean the same.
@@ -161,7 +162,9 @@ impl Source {
 
 impl From<CauseRow> for Group {
     fn from(row: CauseRow) -> Self {
-        let texts = row.texts.into_iter().chain(row.notes).collect();
+        // Tickets as customers write them, and as they are kept once an agent has noted what was done.
+        let kept: Vec<String> = row.texts.iter().zip(&row.notes).map(|(text, note)| ticket_text(text, Some(note))).collect();
+        let texts = row.texts.into_iter().chain(kept).collect();
         Group { name: row.cause, near: row.near, texts }
     }
 }
