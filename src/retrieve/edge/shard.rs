@@ -85,7 +85,8 @@ pub(super) fn config(dim: usize, log_file_bytes: usize) -> EdgeConfig {
             quantile: Some(0.99),
             always_ram: Some(true),
         })),
-        hnsw_config: HnswIndexConfig { m: GRAPH_LINKS, ef_construct: GRAPH_BUILDING, ..HnswIndexConfig::default() },
+        // The graph, too: a walk reads few of its pages, and those stay in the cache.
+        hnsw_config: HnswIndexConfig { m: GRAPH_LINKS, ef_construct: GRAPH_BUILDING, on_disk: Some(true), ..HnswIndexConfig::default() },
         optimizers: EdgeOptimizersConfig {
             // In KiB of vectors.
             indexing_threshold: Some((EXACT_UP_TO * dim * size_of::<f32>()).div_ceil(1024)),
