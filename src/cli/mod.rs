@@ -29,7 +29,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::App;
 use crate::config::{Config, Loaded};
+use crate::domain::{Article, TicketRecord};
+use crate::models::timestamp;
 
 /// Triage for customer support, Chinese and English: intent with an honest probability, entities, similar tickets, answers, and a decision.
 #[derive(Debug, Parser)]
@@ -167,4 +170,15 @@ impl Global {
 /// A runtime for commands that need one.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// Puts articles and tickets into a shop and makes them ready to be found.
+async fn stock(app: &App, articles: &[Article], tickets: &[TicketRecord]) -> anyhow::Result<()> {
+    let store = &app.pipeline.store;
+    store.import_articles(articles, false, &timestamp()).await?;
+    store.upsert_tickets(tickets).await?;
+    let progress = output::bar((articles.len() + tickets.len()) as u64, "index");
+    app.catch_up(&|done, all| output::advance(&progress, done, all)).await?;
+    progress.finish_and_clear();
+    Ok(())
 }

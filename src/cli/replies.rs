@@ -6,14 +6,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
-use super::Global;
 use super::output::{DIM, bar, line, paint};
-use super::runtime;
+use super::{Global, runtime, stock};
 use crate::app::App;
 use crate::corpus::{ReplyRow, read_jsonl, shipped};
 use crate::domain::{Article, Mode};
 use crate::eval::{ReplyMetrics, ReplyOutcome};
-use crate::models::timestamp;
 use crate::pipeline::Message;
 
 #[derive(Debug, Args)]
@@ -49,11 +47,8 @@ impl Replies {
         let folder = tempfile::tempdir()?;
         let outcomes = runtime()?.block_on(async {
             let app = App::open_elsewhere(&config, folder.path()).await?;
-            app.pipeline.store.import_articles(&articles, false, &timestamp()).await?;
-            if self.articles.is_none() {
-                app.pipeline.store.upsert_tickets(&shipped::tickets()).await?;
-            }
-            app.catch_up(&|_, _| ()).await?;
+            let tickets = if self.articles.is_none() { shipped::tickets() } else { Vec::new() };
+            stock(&app, &articles, &tickets).await?;
             let progress = bar(rows.len() as u64, "ask");
             let mut outcomes = Vec::with_capacity(rows.len());
             for row in rows {

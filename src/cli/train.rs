@@ -13,14 +13,13 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::output::{DIM, GREEN, STRONG, bar, line, paint};
-use super::{Global, runtime};
+use super::{Global, runtime, stock};
 use crate::app::{App, open_training_encoder};
 use crate::classify::Scores;
 use crate::config::Config;
 use crate::corpus::{ArticleQuery, CorpusTicket, data_hash, read_jsonl};
 use crate::decide::MatchFeatures;
 use crate::domain::{Article, SearchFilter};
-use crate::models::timestamp;
 use crate::train::{
     ClassifierRecipe, Corpus, EncoderKind, GateRecipe, MatchExamples, News, Workplace, autotune, card, gate_card, read_recipe, settings_of,
     train_classifier, train_gate,
@@ -223,11 +222,7 @@ fn gate(args: &Recipe, config: &Config) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let (article_examples, ticket_examples, encoder) = runtime()?.block_on(async {
         let app = App::open_untrained(config, folder.path()).await?;
-        app.pipeline.store.import_articles(&articles, false, &timestamp()).await?;
-        app.pipeline.store.upsert_tickets(&tickets.iter().cloned().map(CorpusTicket::into_record).collect::<Vec<_>>()).await?;
-        let progress = bar((articles.len() + tickets.len()) as u64, "index");
-        app.catch_up(&|done, _| progress.set_position(done as u64)).await?;
-        progress.finish_and_clear();
+        stock(&app, &articles, &tickets.iter().cloned().map(CorpusTicket::into_record).collect::<Vec<_>>()).await?;
         let progress = bar((queries[0].len() + queries[1].len() + tickets.len()) as u64, "search");
         let tell = || progress.inc(1);
         let examples = (

@@ -25,8 +25,8 @@ impl Interval {
     }
 }
 
-/// Of sorted values, between neighbours in a straight line.
-fn quantile(sorted: &[f64], q: f64) -> f64 {
+/// Of sorted values, between neighbours in a straight line; not a number where there are none.
+pub(super) fn quantile(sorted: &[f64], q: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let at = q * last as f64;
     let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);

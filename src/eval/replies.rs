@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::bootstrap::quantile;
 use super::percent;
 use crate::classify::clopper_pearson_lower;
 use crate::corpus::{ReplyKind, ReplyRow};
@@ -104,7 +105,6 @@ impl ReplyMetrics {
         let answerable = of(ReplyKind::Answerable).count().max(1) as f64;
         let mut times: Vec<f64> = outcomes.iter().map(|o| o.ms).collect();
         times.sort_by(f64::total_cmp);
-        let quantile = |q: f64| times.get(((times.len().max(1) - 1) as f64 * q) as usize).copied().unwrap_or(0.0);
         ReplyMetrics {
             n: outcomes.len(),
             sent,
@@ -118,7 +118,7 @@ impl ReplyMetrics {
             leaked: of(ReplyKind::Policy).chain(of(ReplyKind::Human)).filter(|o| o.is_sent()).count(),
             reasons,
             curve: curve(outcomes),
-            ms: [quantile(0.5), quantile(0.99)],
+            ms: [0.5, 0.99].map(|q| quantile(&times, q)),
         }
     }
 

@@ -167,11 +167,11 @@ impl Pipeline {
             asked.iter().filter(|q| !known.contains_key(&q.triage_id)).map(|q| (&q.triage_id, q.text.clone())).unzip();
         let encoder = Arc::clone(&self.encoder);
         let fresh = blocking(move || encoder.encode_bulk(&texts, Role::Query)).await??;
-        let fresh: Asked = ids.into_iter().cloned().zip(fresh.into_iter().map(Arc::from)).collect();
-        let of = |q: &Unanswered| known.get(&q.triage_id).or_else(|| fresh.get(&q.triage_id)).map(Arc::clone);
-        let now: Asked = asked.iter().filter_map(|q| Some((q.triage_id.clone(), of(q)?))).collect();
+        let mut now: Asked = ids.into_iter().cloned().zip(fresh.into_iter().map(Arc::from)).collect();
+        now.extend(asked.iter().filter_map(|q| Some((q.triage_id.clone(), Arc::clone(known.get(&q.triage_id)?)))));
+        let vectors = asked.iter().filter_map(|q| now.get(&q.triage_id).map(Arc::clone)).collect();
         self.asked.store(Arc::new(now));
-        Ok(asked.iter().filter_map(of).collect())
+        Ok(vectors)
     }
 
     async fn gap(&self, group: &[usize], asked: &[Unanswered]) -> Result<Gap, PipelineError> {
