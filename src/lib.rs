@@ -16,6 +16,7 @@ pub mod models;
 pub mod ner;
 pub mod numeric;
 pub mod pipeline;
+pub mod reply;
 pub mod retrieve;
 pub mod store;
 pub mod telemetry;

@@ -12,7 +12,7 @@ const LEVELS: &[&[&str]] = &[
     &["text", "numeric"],
     &["artefact"],
     &["decide"],
-    &["classify", "ner", "embed", "retrieve", "models", "store", "corpus", "knowledge"],
+    &["classify", "ner", "embed", "retrieve", "models", "store", "corpus", "knowledge", "reply"],
     &["pipeline", "train", "eval"],
     &["http"],
     &["app"],

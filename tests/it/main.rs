@@ -10,6 +10,7 @@ mod desk;
 mod encoder;
 mod engines;
 mod feedback;
+mod generators;
 mod knowledge;
 mod layers;
 mod models;
