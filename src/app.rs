@@ -21,7 +21,9 @@ use crate::models::registry::{CHAMPION, CLASSIFIER, Card, Shipped};
 use crate::models::{Artefact, ENCODER_FILE, ModelStore, Registry, TOKENIZER_FILE, timestamp};
 use crate::ner::TaggerModel;
 use crate::ner::learned as tagger;
-use crate::pipeline::{Follower, IndexProgress, IntentModel, Knowledge, Pipeline, PipelineError, Rebuilt, Shelf, Tagger, TaggerFollower};
+use crate::pipeline::{
+    Alignment, Follower, IndexProgress, IntentModel, Knowledge, Pipeline, PipelineError, Rebuilt, Shelf, Tagger, TaggerFollower,
+};
 use crate::retrieve::{IndexStamp, RetrieveError};
 use crate::store::{ArticleFilter, IndexKind, Store};
 use crate::text::TEXT_VERSION;
@@ -116,6 +118,7 @@ impl App {
             encoder: Arc::clone(&encoder),
             tickets: Arc::clone(&tickets),
             articles: Arc::clone(&articles),
+            alignment: Alignment::new(Arc::clone(&encoder)),
             store: store.clone(),
             shelf: ArcSwap::from_pointee(shelf),
             policy: ArcSwap::from_pointee(policy),

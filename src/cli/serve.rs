@@ -147,6 +147,12 @@ async fn load(app: App, service: Arc<Service>, demo: bool, begin: Instant, url: 
         return;
     }
     service.readiness.set_ready();
+    let pipeline = Arc::clone(&service.pipeline);
+    tokio::spawn(async move {
+        if let Err(error) = pipeline.warm_up().await {
+            tracing::warn!(%error, "the articles were not read beforehand; each is when it is found");
+        }
+    });
     for knowledge in [&service.articles, &service.tickets] {
         tokio::spawn(Arc::clone(knowledge).keep_up());
     }

@@ -257,7 +257,7 @@ pub(super) async fn article_examples(app: &App, queries: &[Vec<ArticleQuery>; 2]
     for (set, queries) in out.iter_mut().zip(queries) {
         for query in queries {
             let read = app.pipeline.read(&query.text, Some(query.lang)).await?;
-            let found = app.pipeline.match_articles(&read.clean, read.compared, &read.intent).await?.found;
+            let found = app.pipeline.match_articles(&read.clean, read.compared, &read.aligned, &read.intent).await?.found;
             let right = |id: &String| query.article.as_ref() == Some(id);
             let candidates: Vec<(MatchFeatures, bool)> = found.iter().map(|m| (m.features, right(&m.record.id))).collect();
             set.queries.push((candidates, query.article.is_some()));

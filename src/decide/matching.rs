@@ -25,15 +25,30 @@ pub struct MatchFeatures {
     pub recency: f64,
     /// How well a ticket ended: 1 resolved with a note of how, half without one or closed unanswered, else 0; 0 for articles.
     pub solved: f64,
+    /// Mean over the message's tokens of the cosine with the article's nearest token (late interaction); 0 for tickets.
+    pub alignment: f64,
+    /// As `margin`, of `alignment`.
+    pub alignment_margin: f64,
 }
 
 impl MatchFeatures {
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 9;
 
-    pub const NAMES: [&'static str; Self::COUNT] = ["cosine", "margin", "lexical", "lexical_margin", "intent", "recency", "solved"];
+    pub const NAMES: [&'static str; Self::COUNT] =
+        ["cosine", "margin", "lexical", "lexical_margin", "intent", "recency", "solved", "alignment", "alignment_margin"];
 
     pub fn to_array(self) -> [f64; Self::COUNT] {
-        [self.cosine, self.margin, self.lexical, self.lexical_margin, self.intent, self.recency, self.solved]
+        [
+            self.cosine,
+            self.margin,
+            self.lexical,
+            self.lexical_margin,
+            self.intent,
+            self.recency,
+            self.solved,
+            self.alignment,
+            self.alignment_margin,
+        ]
     }
 }
 
@@ -164,7 +179,7 @@ mod tests {
 
     #[test]
     fn probabilities_follow_the_logistic_function_and_thresholds_are_never_laxer_than_asked() {
-        let model = MatchModel { weights: [2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], bias: -1.0 };
+        let model = MatchModel { weights: [2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], bias: -1.0 };
         assert!((model.probability(&MatchFeatures { cosine: 0.5, ..Default::default() }) - 0.5).abs() < 1e-6);
         let thresholds = BTreeMap::from([(50, Some(0.3)), (90, Some(0.8)), (95, None)]);
         let artefact = GateArtefact { reply_thresholds: thresholds, ..GateArtefact::untrained() };

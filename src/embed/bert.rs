@@ -112,12 +112,17 @@ impl Encoder {
         Ok(States { rows, lengths })
     }
 
+    /// What the pretrained upper layers make of the trunk's states.
+    pub(super) fn through(&self, states: &States) -> Result<States> {
+        states.through(&self.top)
+    }
+
     /// Sentence vectors, each of [`Self::dimension`] numbers and length 1.
     ///
     /// # Errors
     /// When candle fails.
     pub fn sentences(&self, states: &States) -> std::result::Result<Vec<Vec<f32>>, EncodeError> {
-        Ok(states.through(&self.top)?.pooled()?)
+        Ok(self.through(states)?.pooled()?)
     }
 
     /// Sentence vectors of a batch of token lists.

@@ -119,11 +119,16 @@ impl Branch {
         Ok(lengths.iter().map(cut).collect())
     }
 
+    /// What its layers make of states that the trunk has made.
+    pub(super) fn through(&self, states: &States) -> Result<States> {
+        states.through(&self.layers)
+    }
+
     /// Vectors of texts whose states the trunk has made, each of length 1.
     ///
     /// # Errors
     /// When candle fails, or the states are of another width.
     pub fn pooled(&self, states: &States) -> std::result::Result<Vec<Vec<f32>>, EncodeError> {
-        Ok(states.through(&self.layers)?.pooled()?)
+        Ok(self.through(states)?.pooled()?)
     }
 }

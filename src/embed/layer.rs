@@ -40,6 +40,27 @@ impl States {
         Ok(States { rows: Tensor::cat(&parts, 0)?, lengths: texts.iter().map(|&t| self.lengths[t]).collect() })
     }
 
+    /// The rows of each text's own tokens, scaled to length 1: without the two that every prefix is cut into, `<s>` and `</s>`.
+    pub(super) fn words(&self) -> Result<Vec<Vec<f32>>> {
+        const BEFORE: usize = 3;
+        const BEHIND: usize = 1;
+        let mut start = 0;
+        let of_text = |&n: &usize| {
+            let (first, count) = (start + BEFORE, n.saturating_sub(BEFORE + BEHIND));
+            start += n;
+            if count == 0 {
+                return Ok(Vec::new());
+            }
+            let mut rows = self.rows.narrow(0, first, count)?.flatten_all()?.to_vec1::<f32>()?;
+            for row in rows.chunks_exact_mut(self.rows.dim(1)?) {
+                let norm = row.iter().map(|v| v * v).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+                row.iter_mut().for_each(|v| *v /= norm);
+            }
+            Ok(rows)
+        };
+        self.lengths.iter().map(of_text).collect()
+    }
+
     /// The mean over each text's tokens, scaled to length 1.
     pub(super) fn pooled(&self) -> Result<Vec<Vec<f32>>> {
         let mut start = 0;

@@ -45,6 +45,8 @@ pub struct Wanted {
     pub sentence: bool,
     /// The vector that texts are compared by: of the branch that was trained for it, where there is one.
     pub compared: bool,
+    /// The states of the single tokens that this vector is the mean of.
+    pub aligned: bool,
     /// The vector of a task's branch.
     pub branch: Option<Arc<Branch>>,
     /// The states that a task's branch makes of the single tokens.
@@ -68,6 +70,8 @@ impl Wanted {
 pub struct Encoded {
     pub sentence: Option<Vec<f32>>,
     pub compared: Option<Vec<f32>>,
+    /// Row after row, [`SentenceEncoder::aligned_dimension`] numbers of length 1 a token; none for the prefix and the special tokens.
+    pub aligned: Option<Vec<f32>>,
     pub branch: Option<Vec<f32>>,
     pub tokens: Option<TokenStates>,
 }
@@ -101,6 +105,17 @@ pub trait SentenceEncoder: Send + Sync {
     /// # Errors
     /// See [`EncodeError`].
     fn encode_bulk(&self, texts: &[String], role: Role) -> Result<Vec<Vec<f32>>, EncodeError>;
+
+    /// Numbers in a row of [`Encoded::aligned`].
+    fn aligned_dimension(&self) -> usize {
+        self.dimension()
+    }
+
+    /// As [`Encoded::aligned`], of many texts of an index, on the caller's thread.
+    ///
+    /// # Errors
+    /// See [`EncodeError`].
+    fn aligned_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncodeError>;
 }
 
 pub type EncodeFuture<'a> = std::pin::Pin<Box<dyn Future<Output = Result<Encoded, EncodeError>> + Send + 'a>>;

@@ -119,6 +119,15 @@ impl SentenceEncoder for ServedEncoder {
         }
         Ok(vectors)
     }
+
+    fn aligned_dimension(&self) -> usize {
+        self.local.aligned_dimension()
+    }
+
+    /// Servers give no states of tokens: these are of the encoder in process.
+    fn aligned_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncodeError> {
+        self.local.aligned_bulk(texts)
+    }
 }
 
 impl Server {

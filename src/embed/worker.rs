@@ -40,8 +40,9 @@ struct Engine {
 }
 
 impl Engine {
-    fn compared(&self, states: &States) -> Result<Vec<Vec<f32>>, EncodeError> {
-        self.comparing.as_ref().map_or_else(|| self.encoder.sentences(states), |branch| branch.pooled(states))
+    /// The states of which the vectors that texts are compared by are the means.
+    fn comparing(&self, states: &States) -> Result<States, EncodeError> {
+        Ok(self.comparing.as_ref().map_or_else(|| self.encoder.through(states), |branch| branch.through(states))?)
     }
 }
 
@@ -117,22 +118,38 @@ impl SentenceEncoder for EncoderWorker {
     }
 
     fn encode_bulk(&self, texts: &[String], role: Role) -> Result<Vec<Vec<f32>>, EncodeError> {
+        self.bulk(texts, role, States::pooled)
+    }
+
+    fn aligned_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncodeError> {
+        self.bulk(texts, Role::Passage, States::words)
+    }
+}
+
+impl EncoderWorker {
+    /// What `take` takes of the states that texts are compared by, of many texts.
+    fn bulk<T: Clone + Default + Send>(
+        &self,
+        texts: &[String],
+        role: Role,
+        take: impl Fn(&States) -> candle_core::Result<Vec<T>> + Sync,
+    ) -> Result<Vec<T>, EncodeError> {
         // The branch was trained with one role for both sides.
         let role = if self.engine.comparing.is_some() { Role::Query } else { role };
         let tokens = texts.iter().map(|t| self.engine.encoder.tokenize(t, role)).collect::<Result<Vec<_>, _>>()?;
         let mut order: Vec<usize> = (0..tokens.len()).collect();
         order.sort_by_key(|&i| tokens[i].len());
         let parts = batches(&order, |&i| tokens[i].len(), self.config.batch_tokens);
-        let encoded = parts.par_iter().map(|part| {
+        let taken = parts.par_iter().map(|part| {
             let states = self.engine.encoder.trunk(&part.iter().map(|&i| tokens[i].clone()).collect::<Vec<_>>())?;
-            self.engine.compared(&states)
+            Ok::<_, EncodeError>(take(&self.engine.comparing(&states)?)?)
         });
-        let encoded: Vec<Vec<Vec<f32>>> = encoded.collect::<Result<_, _>>()?;
-        let mut vectors = vec![Vec::new(); tokens.len()];
-        for (&i, vector) in parts.into_iter().flatten().zip(encoded.into_iter().flatten()) {
-            vectors[i] = vector;
+        let taken: Vec<Vec<T>> = taken.collect::<Result<_, _>>()?;
+        let mut out = vec![T::default(); tokens.len()];
+        for (&i, one) in parts.into_iter().flatten().zip(taken.into_iter().flatten()) {
+            out[i] = one;
         }
-        Ok(vectors)
+        Ok(out)
     }
 }
 
@@ -200,10 +217,13 @@ fn encode(engine: &Engine, batch: &[Tokens], wanted: &[&Wanted]) -> Result<Vec<E
             out[row].sentence = Some(vector);
         }
     }
-    let rows = who(&|w| w.compared);
+    let rows = who(&|w| w.compared || w.aligned);
     if !rows.is_empty() {
-        for (&row, vector) in rows.iter().zip(engine.compared(&states.only(&rows)?)?) {
-            out[row].compared = Some(vector);
+        let top = engine.comparing(&states.only(&rows)?)?;
+        let mut words = if rows.iter().any(|&row| wanted[row].aligned) { top.words()?.into_iter() } else { Vec::new().into_iter() };
+        for (&row, vector) in rows.iter().zip(top.pooled()?) {
+            out[row].compared = wanted[row].compared.then_some(vector);
+            out[row].aligned = words.next().filter(|_| wanted[row].aligned);
         }
     }
     for branch in distinct(wanted.iter().filter_map(|w| w.branch.as_ref())) {

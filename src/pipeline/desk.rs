@@ -100,7 +100,7 @@ impl Pipeline {
         let terms = telling(search_terms(&read.clean.text));
         let (mut best, mut degraded) = (Vec::new(), Vec::new());
         if query.articles {
-            let found = self.match_articles(&read.clean, read.compared.clone(), &read.intent).await?;
+            let found = self.match_articles(&read.clean, read.compared.clone(), &read.aligned, &read.intent).await?;
             degraded.extend(found.missing);
             let wanted = found.found.into_iter().filter(|m| query.lang.is_none_or(|lang| m.record.lang == lang));
             best.extend(wanted.map(|m| (self.gate.article.probability(&m.features), Either::Article(m))));

@@ -16,6 +16,7 @@ pub struct Known<'a> {
     intent: Option<&'a str>,
     recency: f64,
     solved: f64,
+    alignment: f64,
 }
 
 impl<'a> Known<'a> {
@@ -29,11 +30,12 @@ impl<'a> Known<'a> {
             Some(TicketState::Resolved | TicketState::Closed) => 0.5,
             _ => 0.0,
         };
-        Known { intent: ticket.intent.as_deref(), recency, solved }
+        Known { intent: ticket.intent.as_deref(), recency, solved, alignment: 0.0 }
     }
 
-    pub fn of_article(article: &'a Article) -> Self {
-        Known { intent: article.intent.as_deref(), recency: 0.0, solved: 0.0 }
+    /// Of an article whose tokens were laid beside the message's.
+    pub fn of_article(article: &'a Article, alignment: f64) -> Self {
+        Known { intent: article.intent.as_deref(), alignment, ..Known::default() }
     }
 }
 
@@ -53,6 +55,7 @@ pub fn features_of(hits: &[(&Hit, Known<'_>)], intent: &Intent) -> Vec<MatchFeat
 fn features(hits: &[(&Hit, Known<'_>)], of_intent: impl Fn(&str) -> f64) -> Vec<MatchFeatures> {
     let cosines: Vec<f64> = hits.iter().map(|(h, _)| f64::from(h.cosine.unwrap_or(0.0))).collect();
     let lexical: Vec<f64> = hits.iter().map(|(h, _)| f64::from(h.lexical.unwrap_or(0.0)).ln_1p()).collect();
+    let aligned: Vec<f64> = hits.iter().map(|(_, known)| known.alignment).collect();
     let recency = hits.iter().map(|(_, known)| known.recency).sum::<f64>() / hits.len().max(1) as f64;
     (0..hits.len())
         .map(|i| MatchFeatures {
@@ -63,6 +66,8 @@ fn features(hits: &[(&Hit, Known<'_>)], of_intent: impl Fn(&str) -> f64) -> Vec<
             intent: hits[i].1.intent.map_or(0.0, &of_intent),
             recency: hits[i].1.recency - recency,
             solved: hits[i].1.solved,
+            alignment: aligned[i],
+            alignment_margin: aligned[i] - best_other(&aligned, i),
         })
         .collect()
 }

@@ -40,7 +40,7 @@ impl IntentModel {
 
     /// Which vectors to ask for when the text is to be compared, too.
     pub(super) fn wanted_and_compared(&self) -> Wanted {
-        Wanted { compared: true, ..self.wanted.clone().unwrap_or_default() }
+        Wanted { compared: true, aligned: true, ..self.wanted.clone().unwrap_or_default() }
     }
 
     /// By the sparse terms alone, all labels.
@@ -85,6 +85,8 @@ pub struct ReadText {
     pub intent: Intent,
     /// The vector that it is compared by.
     pub compared: Arc<[f32]>,
+    /// The states of its tokens, as [`Encoded::aligned`](crate::embed::Encoded::aligned).
+    pub aligned: Arc<[f32]>,
 }
 
 impl Pipeline {
@@ -129,6 +131,7 @@ impl Pipeline {
         let lang = lang.unwrap_or_else(|| language(&clean));
         let encoded = self.encoder.encode(text, Role::Query, model.wanted_and_compared()).await?;
         let intent = model.full(&clean, lang, &encoded);
-        Ok(ReadText { lang, clean, intent, compared: encoded.compared.unwrap_or_default().into() })
+        let (compared, aligned) = (encoded.compared.unwrap_or_default().into(), encoded.aligned.unwrap_or_default().into());
+        Ok(ReadText { lang, clean, intent, compared, aligned })
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use super::{PipelineError, blocking};
 use crate::domain::{Article, Lang, TicketRecord, TicketState};
 use crate::embed::{Role, SentenceEncoder};
-use crate::knowledge::{Chunk, chunks, ticket_text};
+use crate::knowledge::{chunks, ticket_text};
 use crate::retrieve::{Point, Rebuild, TicketIndex};
 use crate::store::{IndexKind, IndexOp, Store};
 use crate::text::{detect, normalize, search_terms};
@@ -307,10 +307,8 @@ impl Entry {
     }
 
     fn of_article(article: &Article) -> Vec<Self> {
-        let entry = |(n, chunk): (usize, Chunk)| {
-            Entry::new(piece::id(&article.id, n), chunk.text.clone(), chunk.text, article.lang, article.intent.clone(), None)
-        };
-        chunks(article).into_iter().enumerate().map(entry).collect()
+        let entry = |(id, text): (String, String)| Entry::new(id, text.clone(), text, article.lang, article.intent.clone(), None);
+        pieces(article).map(entry).collect()
     }
 
     fn into_point(self, dense: Vec<f32>) -> Point {
@@ -324,6 +322,18 @@ impl Entry {
             digest: self.digest,
         }
     }
+}
+
+/// The pieces of an article: their ids and texts.
+pub(super) fn pieces(article: &Article) -> impl Iterator<Item = (String, String)> {
+    chunks(article).into_iter().enumerate().map(|(n, chunk)| (piece::id(&article.id, n), chunk.text))
+}
+
+/// The text of a piece of an article; of its first where there is no such piece any more.
+pub(super) fn piece_text(article: &Article, id: Option<&String>) -> String {
+    let mut pieces: Vec<(String, String)> = pieces(article).collect();
+    let at = pieces.iter().position(|piece| Some(&piece.0) == id).unwrap_or(0);
+    if pieces.is_empty() { String::new() } else { pieces.swap_remove(at).1 }
 }
 
 /// Ids of the pieces of a record: the first has the record's own.

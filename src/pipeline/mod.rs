@@ -6,6 +6,7 @@
 //! Any number of messages run side by side. A part that fails or is late lowers the decision (`tool_failure`) and is logged; only an
 //! overload is an error to the caller, who can come again.
 
+mod alignment;
 mod cluster;
 mod desk;
 mod evidence;
@@ -17,6 +18,7 @@ mod reports;
 mod shadow;
 mod tagger;
 
+pub use alignment::Alignment;
 use evidence::Known;
 pub use evidence::features_alone;
 
@@ -112,6 +114,7 @@ pub struct Pipeline {
     pub encoder: Arc<dyn SentenceEncoder>,
     pub tickets: Arc<dyn TicketIndex>,
     pub articles: Arc<dyn TicketIndex>,
+    pub alignment: Alignment,
     pub store: Store,
     pub shelf: ArcSwap<Shelf>,
     pub policy: ArcSwap<Policy>,
@@ -246,19 +249,50 @@ impl Pipeline {
         Ok(Matches { found: matches(hits, records, intent, |t| &t.id, |t| Known::of_ticket(t, now)), missing })
     }
 
-    /// As [`Self::match_tickets`], of the knowledge base: articles that are in force, each by its best piece.
+    /// As [`Self::match_tickets`], of the knowledge base: articles that are in force, each by its best piece, and laid beside the message token by
+    /// token. `aligned` are the states of the message's tokens.
     ///
     /// # Errors
     /// The index's or the store's.
-    pub async fn match_articles(&self, clean: &Normalized, vector: Arc<[f32]>, intent: &Intent) -> Result<Matches<Article>, PipelineError> {
+    pub async fn match_articles(
+        &self,
+        clean: &Normalized,
+        vector: Arc<[f32]>,
+        aligned: &Arc<[f32]>,
+        intent: &Intent,
+    ) -> Result<Matches<Article>, PipelineError> {
         let Found { hits, missing } = self.search(&self.articles, clean, vector, SearchFilter::default(), self.article_count).await?;
-        let mut seen = std::collections::HashSet::new();
-        let hits: Vec<Hit> = hits.into_iter().map(|h| Hit { id: knowledge::piece::record(&h.id).to_owned(), ..h }).collect();
-        let hits: Vec<Hit> = hits.into_iter().filter(|h| seen.insert(h.id.clone())).collect();
+        // Each by its best piece, whose id goes with the record: its words are laid beside the message's.
+        let mut piece_of: HashMap<String, String> = HashMap::new();
+        let mut best: Vec<Hit> = Vec::new();
+        for hit in hits {
+            let id = knowledge::piece::record(&hit.id).to_owned();
+            if !piece_of.contains_key(&id) {
+                piece_of.insert(id.clone(), hit.id.clone());
+                best.push(Hit { id, ..hit });
+            }
+        }
         let now = OffsetDateTime::now_utc();
-        let mut records = self.store.articles_of(&hits.iter().map(|h| h.id.clone()).collect::<Vec<_>>()).await?;
+        let mut records = self.store.articles_of(&best.iter().map(|h| h.id.clone()).collect::<Vec<_>>()).await?;
         records.retain(|article| article.in_force(now));
-        Ok(Matches { found: matches(hits, records, intent, |a| &a.id, |a| Known::of_article(a)), missing })
+        let text = |article: &Article| knowledge::piece_text(article, piece_of.get(&article.id));
+        let alignments = self.alignment.of(aligned, records.iter().map(text).collect()).await?;
+        let alignments: HashMap<String, f64> = records.iter().map(|a| a.id.clone()).zip(alignments).collect();
+        let known = |a: &Article| alignments.get(&a.id).copied().unwrap_or_default();
+        Ok(Matches { found: matches(best, records, intent, |a| &a.id, |a| Known::of_article(a, known(a))), missing })
+    }
+
+    /// Reads the articles, as many as are kept, so that the first searches need not wait for it.
+    ///
+    /// # Errors
+    /// The encoder's or the store's.
+    pub async fn warm_up(&self) -> Result<(), PipelineError> {
+        let articles = self.store.all_articles().await?;
+        let texts: Vec<String> = articles.iter().flat_map(knowledge::pieces).map(|piece| piece.1).take(alignment::KEPT).collect();
+        for part in texts.chunks(32) {
+            self.alignment.of(&Arc::default(), part.to_vec()).await?;
+        }
+        Ok(())
     }
 
     async fn search(
@@ -309,7 +343,7 @@ impl Pipeline {
         let seats = Arc::clone(&understood.seats);
         let model = seats.champion();
         let settled = message.mode == Mode::Auto && model.settles(&understood.intent, self.policy.load().precision.intent);
-        let wanted = if settled { Wanted::compared() } else { model.wanted_and_compared() };
+        let wanted = if settled { Wanted { aligned: true, ..Wanted::compared() } } else { model.wanted_and_compared() };
         let tagger = self.tagger.load_full();
         let wanted = Wanted { tokens: tagger.branch().cloned(), ..wanted };
         let encoded = self.encoder.encode(message.text, Role::Query, wanted).await?;
@@ -326,9 +360,10 @@ impl Pipeline {
 
         let stage = Instant::now();
         let vector: Arc<[f32]> = encoded.compared.unwrap_or_default().into();
+        let aligned: Arc<[f32]> = encoded.aligned.unwrap_or_default().into();
         let (tickets, articles) = tokio::try_join!(
             self.match_tickets(&understood.clean, Arc::clone(&vector), &understood.intent, SearchFilter::default(), message.top_k),
-            self.match_articles(&understood.clean, vector, &understood.intent),
+            self.match_articles(&understood.clean, vector, &aligned, &understood.intent),
         )?;
         let mut degraded = [tickets.missing, articles.missing].concat();
         degraded.sort();

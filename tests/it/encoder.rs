@@ -196,6 +196,25 @@ fn texts_are_compared_by_the_branch_that_was_trained_for_it() {
 }
 
 #[test]
+fn states_of_tokens_are_those_of_the_words_and_the_same_for_a_message_and_for_an_article() {
+    let worker = worker(8);
+    let encoder = load_encoder(Arithmetic::Auto);
+    let texts = ["洗完缩了一大圈,只能给娃穿", "where is my order 8812?"].map(str::to_owned);
+    let bulk = worker.aligned_bulk(&texts).expect("states");
+    for (text, of_bulk) in texts.iter().zip(bulk) {
+        let offsets = encoder.offsets(text, Role::Query).expect("offsets");
+        let marks = |(start, end): &(u32, u32)| start == end;
+        assert!(offsets[..3].iter().all(marks) && offsets.last().is_some_and(marks), "{offsets:?}");
+        let wanted = Wanted { aligned: true, ..Wanted::default() };
+        let states = RUNTIME.block_on(worker.encode(text, Role::Passage, wanted)).expect("states").aligned.expect("wanted");
+        assert_eq!((states.len(), of_bulk.len()), ((offsets.len() - 4) * 384, states.len()));
+        for row in states.chunks_exact(384) {
+            assert!((row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-3);
+        }
+    }
+}
+
+#[test]
 fn one_pass_gives_everybody_what_they_want() {
     let worker = worker(64);
     let dense = Cascade::shipped().expect("the shipped classifier").dense().cloned().expect("its share of the encoder");

@@ -38,6 +38,10 @@ impl SentenceEncoder for Broken {
             _ => Ok(vec![vec![0.0; 384]; texts.len()]),
         }
     }
+
+    fn aligned_bulk(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EncodeError> {
+        self.encode_bulk(texts, Role::Passage)
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use fenzhen::domain::Mode;
 use fenzhen::embed::{Arithmetic, Encoder, EncoderWorker, SentenceEncoder};
 use fenzhen::http::{Limits, Readiness, Service, router};
 use fenzhen::models::{Artefact, ENCODER_FILE, ModelStore, TOKENIZER_FILE};
-use fenzhen::pipeline::{Follower, IntentModel, Knowledge, Pipeline, Shelf, Tagger, TaggerFollower};
+use fenzhen::pipeline::{Alignment, Follower, IntentModel, Knowledge, Pipeline, Shelf, Tagger, TaggerFollower};
 use fenzhen::retrieve::{EdgeIndex, IndexStamp, TicketIndex};
 use fenzhen::store::{IndexKind, Store};
 use fenzhen::text::TEXT_VERSION;
@@ -161,6 +161,7 @@ impl Shop {
             encoder: Arc::clone(&encoder),
             tickets: Arc::clone(&tickets),
             articles: Arc::clone(&articles),
+            alignment: Alignment::new(Arc::clone(&encoder)),
             store: store.clone(),
             shelf: Shelf::stock(&[]).expect("an empty shelf").into_swap(),
             policy: Policy::shipped().expect("the shipped policy").into_swap(),

@@ -168,7 +168,8 @@ fn judge(dir: &Path) -> anyhow::Result<BTreeMap<&'static str, Report>> {
     let [spans_train, spans_valid, spans_test] = tagged;
     let (spans_train, spans_valid, spans_test) = (spans_train?, spans_valid?, spans_test?);
     let causes = read_jsonl(&dir.join("similar/causes.train.jsonl"))?;
-    let asked = read_jsonl(&dir.join("similar/articles.train.jsonl"))?;
+    let mut asked = read_jsonl(&dir.join("similar/articles.train.jsonl"))?;
+    asked.append(&mut read_jsonl(&dir.join("similar/articles.trades.jsonl"))?);
     let questions = read_jsonl(&dir.join("similar/questions.train.jsonl"))?;
     let replies: (Vec<ReplyRow>, Vec<ReplyRow>) =
         (read_jsonl(&dir.join("replies/train.jsonl"))?, read_jsonl(&dir.join("replies/test.jsonl"))?);

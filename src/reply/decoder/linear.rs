@@ -105,7 +105,7 @@ fn has_kernel(dtype: GgmlDType) -> bool {
 fn to_q8(weight: &QTensor) -> Result<QTensor> {
     let (out, inner) = weight.shape().dims2()?;
     let dtype = weight.dtype();
-    if inner % GgmlDType::Q8_0.block_size() != 0 {
+    if !inner.is_multiple_of(GgmlDType::Q8_0.block_size()) {
         candle_core::bail!("a matrix of {inner} columns cannot be held in 8 bits");
     }
     let row = inner / dtype.block_size() * dtype.type_size();

@@ -101,7 +101,7 @@ impl Shape {
     /// The window of a layer and the base of its rotary embedding.
     pub(super) fn looks_back(&self, layer: usize) -> (Option<usize>, f32) {
         match self.sliding {
-            Some(s) if (layer + 1) % s.period != 0 => (Some(s.window), s.rope_base),
+            Some(s) if !(layer + 1).is_multiple_of(s.period) => (Some(s.window), s.rope_base),
             _ => (None, self.rope_base),
         }
     }

@@ -14,18 +14,18 @@ use super::tiny::Tiny;
 const CONFIG: LocalConfig = LocalConfig { queue: 4, threads: 2, context: 512, heads: 2 };
 
 fn model(tiny: &Tiny) -> (tempfile::TempDir, std::path::PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("tiny.gguf");
     tiny.write(&path);
     (dir, path)
 }
 
 fn start(tiny: &Tiny, config: LocalConfig) -> LocalGenerator {
-    LocalGenerator::start("tiny", &model(tiny).1, config).unwrap()
+    LocalGenerator::start("tiny", &model(tiny).1, config).expect("a model")
 }
 
 fn fault(path: &Path) -> String {
-    LocalGenerator::start("tiny", path, CONFIG).err().unwrap().to_string()
+    LocalGenerator::start("tiny", path, CONFIG).err().expect("a fault").to_string()
 }
 
 fn near(a: &[f32], b: &[f32]) -> bool {

@@ -20,20 +20,20 @@ type Script = Arc<(Vec<(u16, &'static str)>, AtomicUsize)>;
 
 async fn server(script: Vec<(u16, &'static str)>) -> (ServedGenerator, Script) {
     async fn answer(State(script): State<Script>, headers: HeaderMap, body: Bytes) -> Response {
-        let asked: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!((&asked["model"], asked["messages"].as_array().unwrap().len()), (&"m".into(), 2));
+        let asked: serde_json::Value = serde_json::from_slice(&body).expect("as scripted");
+        assert_eq!((&asked["model"], asked["messages"].as_array().expect("as scripted").len()), (&"m".into(), 2));
         assert_eq!(headers["authorization"], "Bearer key");
         let n = script.1.fetch_add(1, Ordering::SeqCst);
         let (status, body) = script.0[n.min(script.0.len() - 1)];
         if body == "hang" {
             tokio::time::sleep(Duration::from_secs(30)).await;
         }
-        (StatusCode::from_u16(status).unwrap(), body).into_response()
+        (StatusCode::from_u16(status).expect("as scripted"), body).into_response()
     }
     let script: Script = Arc::new((script, AtomicUsize::new(0)));
     let router = Router::new().route("/v1/chat/completions", post(answer)).with_state(Arc::clone(&script));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1/", listener.local_addr().unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("as scripted");
+    let url = format!("http://{}/v1/", listener.local_addr().expect("as scripted"));
     tokio::spawn(async move { axum::serve(listener, router).await });
     (ServedGenerator::new(ServedGeneratorSettings { url, api_key: Some("key".into()), model: "m".into() }), script)
 }

@@ -34,9 +34,9 @@ impl Tiny {
         let mut tensors: Vec<(String, QTensor)> = Vec::new();
         let mut put = |name: String, shape: &[usize], around: f32| {
             let values: Vec<f32> = (0..shape.iter().product()).map(|_| around + random.random_range(-0.3..0.3)).collect();
-            let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+            let tensor = Tensor::from_vec(values, shape, &Device::Cpu).expect("a tiny model");
             let dtype = if shape.len() == 2 { GgmlDType::Q8_0 } else { GgmlDType::F32 };
-            tensors.push((name, QTensor::quantize(&tensor, dtype).unwrap()));
+            tensors.push((name, QTensor::quantize(&tensor, dtype).expect("a tiny model")));
         };
         put("token_embd.weight".into(), &[words.len(), HIDDEN], 0.0);
         put("output_norm.weight".into(), &[HIDDEN], 1.0);
@@ -67,7 +67,7 @@ impl Tiny {
         }
         let own = |key: &str, value: Value| (format!("{}.{key}", self.architecture), value);
         let strings = |list: &[String]| Value::Array(list.iter().cloned().map(Value::String).collect());
-        let end = words.iter().position(|w| w == "<|im_end|>").unwrap() as u32;
+        let end = words.iter().position(|w| w == "<|im_end|>").expect("a tiny model") as u32;
         let kinds = words.iter().map(|w| Value::I32(if w.starts_with("<|") { 3 } else { 1 })).collect();
         let mut metadata = vec![
             ("general.architecture".into(), Value::String(self.architecture.into())),
@@ -95,7 +95,7 @@ impl Tiny {
         }
         let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(k, v)| (k.as_str(), v)).collect();
         let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(n, t)| (n.as_str(), t)).collect();
-        gguf_file::write(&mut std::fs::File::create(path).unwrap(), &metadata, &tensors).unwrap();
+        gguf_file::write(&mut std::fs::File::create(path).expect("a tiny model"), &metadata, &tensors).expect("a tiny model");
     }
 }
 
@@ -103,7 +103,8 @@ impl Tiny {
 fn vocabulary() -> Vec<String> {
     let plain = |b: &u32| matches!(b, 33..=126 | 161..=172 | 174..=255);
     let mut others = 256..;
-    let letter = |b: u32| char::from_u32(if plain(&b) { b } else { others.next().unwrap() }).unwrap().to_string();
+    let letter =
+        |b: u32| char::from_u32(if plain(&b) { b } else { others.next().expect("a tiny model") }).expect("a tiny model").to_string();
     let mut words: Vec<String> = (0..256).map(letter).collect();
     words.extend(["he", "ll", "<|im_start|>", "<|im_end|>", "<|endoftext|>"].map(str::to_owned));
     // As many as three threads share evenly, so that all take the same kernel and round alike.
