@@ -18,8 +18,8 @@ use crate::embed::comparing::Comparing;
 use crate::embed::{Branch, EncodeError, Encoder, Role};
 use crate::eval::{Space, pair_auc, places, recall};
 use crate::knowledge::ticket_text;
-use crate::pipeline::{DEPTH, features_alone};
-use crate::retrieve::{EdgeIndex, IndexStamp, Point, Query, TicketIndex};
+use crate::pipeline::{DEPTH, alignment, features_alone};
+use crate::retrieve::{EdgeIndex, Hit, IndexStamp, Point, Query, TicketIndex};
 use crate::text::{TEXT_VERSION, normalize, search_terms};
 use crate::train::{RetrievalCorpus, RetrievalRecipe, Workplace, read_recipe, train_retrieval};
 
@@ -141,6 +141,16 @@ impl Spaces {
         Ok([Space::characters(texts), Space::Dense(pretrained), Space::Dense(tuned)])
     }
 
+    /// The states of the texts' tokens that a message and an article are laid beside one another by.
+    fn words(&self, texts: &[String]) -> anyhow::Result<Vec<Vec<f32>>> {
+        let one = |part: &[String]| {
+            let tokens = part.iter().map(|text| self.encoder.tokenize(text, Role::Query)).collect::<Result<Vec<_>, _>>()?;
+            self.branch.words(&self.encoder.trunk(&tokens)?)
+        };
+        let parts: Vec<_> = texts.par_chunks(PASS).map(one).collect::<Result<_, EncodeError>>()?;
+        Ok(parts.concat())
+    }
+
     fn own(&self, datasets: &Path) -> anyhow::Result<Vec<Figure>> {
         let mut figures = Vec::new();
         let tickets: Vec<CorpusTicket> = read_jsonl(&datasets.join("tickets/tickets.jsonl"))?;
@@ -193,7 +203,7 @@ impl Spaces {
         let spaces = self.of(&texts)?;
         let right = |q: usize, c: usize| place[q - count] == c;
         let found = spaces.each_ref().map(|space| places(space, &asked, &candidates, other, right));
-        let served = Some(served_first(&texts, &spaces[2], &asked, &candidates, &self.gate.article, right)?);
+        let served = Some(served_first(&texts, &spaces[2], &asked, &candidates, (&self.gate.article, Some(&self.words(&texts)?)), right)?);
         figures.push(Figure { served, ..figure("stackfaq_en", "recall@1", &found, 1) });
         for (set, file) in [("covid_qa_en", "pairs"), ("lcqmc_zh", "dev")] {
             let pairs: Vec<Pair> = read_jsonl(&folder.join(format!("similar/{set}/{file}.jsonl")))?;
@@ -211,19 +221,20 @@ impl Spaces {
         let all: Vec<usize> = (0..rows.len()).collect();
         let right = |a: usize, b: usize| rows[a].intent == rows[b].intent;
         let found = spaces.each_ref().map(|space| places(space, &all, &all, other, right));
-        let served = Some(served_first(&texts, &spaces[2], &all, &all, &self.gate.ticket, right)?);
+        let served = Some(served_first(&texts, &spaces[2], &all, &all, (&self.gate.ticket, None), right)?);
         figures.push(Figure { served, ..figure("banking77 test, neighbour's label", "precision@1", &found, 1) });
         Ok(figures)
     }
 }
 
-/// Share of the queries whose first hit is right, as a search serves them: both lists of the embedded engine, ordered by the gate's model.
+/// Share of the queries whose first hit is right, as a search serves them: both lists of the embedded engine, ordered by the gate's model;
+/// articles with the states of all texts' tokens, as they are laid beside a message.
 fn served_first(
     texts: &[String],
     space: &Space,
     queries: &[usize],
     candidates: &[usize],
-    model: &MatchModel,
+    (model, words): (&MatchModel, Option<&[Vec<f32>]>),
     right: impl Fn(usize, usize) -> bool,
 ) -> anyhow::Result<f64> {
     let Space::Dense(vectors) = space else { anyhow::bail!("only vectors are searched") };
@@ -246,7 +257,13 @@ fn served_first(
         let asked = Query { dense: Some(&vectors[query]), terms: &terms[query], limit: DEPTH + 1, filter: &all };
         let mut hits = index.query(&asked)?.hits;
         hits.retain(|hit| hit.id != query.to_string());
-        let scored = features_alone(&hits).into_iter().map(|f| model.probability(&f)).zip(&hits);
+        let dim = vectors[query].len();
+        let beside = |hit: &Hit| match (words, hit.id.parse::<usize>()) {
+            (Some(words), Ok(found)) => alignment(&words[query], &words[found], dim),
+            _ => 0.0,
+        };
+        let alignments: Vec<f64> = hits.iter().map(beside).collect();
+        let scored = features_alone(&hits, &alignments).into_iter().map(|f| model.probability(&f)).zip(&hits);
         let first = scored.max_by(|a, b| a.0.total_cmp(&b.0)).and_then(|(_, hit)| hit.id.parse().ok());
         hits_right += usize::from(first.is_some_and(|first| right(query, first)));
     }

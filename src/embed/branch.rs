@@ -124,6 +124,14 @@ impl Branch {
         states.through(&self.layers)
     }
 
+    /// As [`Encoded::aligned`](super::Encoded::aligned), of texts whose states the trunk has made.
+    ///
+    /// # Errors
+    /// When candle fails, or the states are of another width.
+    pub fn words(&self, states: &States) -> std::result::Result<Vec<Vec<f32>>, EncodeError> {
+        Ok(self.through(states)?.words()?)
+    }
+
     /// Vectors of texts whose states the trunk has made, each of length 1.
     ///
     /// # Errors

@@ -40,7 +40,8 @@ impl States {
         Ok(States { rows: Tensor::cat(&parts, 0)?, lengths: texts.iter().map(|&t| self.lengths[t]).collect() })
     }
 
-    /// The rows of each text's own tokens, scaled to length 1: without the two that every prefix is cut into, `<s>` and `</s>`.
+    /// The rows of each text's tokens, scaled to length 1, without `<s>`, the two that follow it and `</s>`. `passage: ` is two tokens, `query: `
+    /// three: its colon stays, in a message and in an article alike, since a trained branch reads both with it.
     pub(super) fn words(&self) -> Result<Vec<Vec<f32>>> {
         const BEFORE: usize = 3;
         const BEHIND: usize = 1;

@@ -70,7 +70,7 @@ impl Wanted {
 pub struct Encoded {
     pub sentence: Option<Vec<f32>>,
     pub compared: Option<Vec<f32>>,
-    /// Row after row, [`SentenceEncoder::aligned_dimension`] numbers of length 1 a token; none for the prefix and the special tokens.
+    /// Row after row, [`SentenceEncoder::aligned_dimension`] numbers of length 1 a token; none for the special tokens and the prefix, but for the colon of `query: `.
     pub aligned: Option<Vec<f32>>,
     pub branch: Option<Vec<f32>>,
     pub tokens: Option<TokenStates>,

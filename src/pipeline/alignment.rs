@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
@@ -38,13 +38,10 @@ impl Passage {
         Passage { rows: rows.collect(), scales }
     }
 
-    /// `[tokens, width]`.
-    fn states(&self, width: usize) -> Array2<f32> {
-        let mut states = Array2::zeros((self.scales.len(), width));
-        for ((mut to, from), scale) in states.rows_mut().into_iter().zip(self.rows.chunks_exact(width)).zip(&self.scales) {
-            to.iter_mut().zip(from).for_each(|(to, v)| *to = f32::from(*v) * scale);
-        }
-        states
+    /// Row after row.
+    fn states(&self, width: usize) -> Vec<f32> {
+        let rows = self.rows.chunks_exact(width).zip(&self.scales);
+        rows.flat_map(|(row, scale)| row.iter().map(move |v| f32::from(*v) * scale)).collect()
     }
 }
 
@@ -71,21 +68,23 @@ impl Alignment {
                 kept.insert(keys[i], Arc::clone(&passage));
                 states[i] = Some(passage);
             }
-            let tokens = message.len() / width.max(1);
-            let Ok(message) = ArrayView2::from_shape((tokens, width), &message) else { return Ok(vec![0.0; states.len()]) };
-            Ok(states.into_iter().map(|passage| passage.map_or(0.0, |p| nearest(&message, &p.states(width)))).collect())
+            Ok(states.into_iter().map(|passage| passage.map_or(0.0, |p| alignment(&message, &p.states(width), width))).collect())
         })
         .await?
     }
 }
 
-fn nearest(message: &ArrayView2<'_, f32>, passage: &Array2<f32>) -> f64 {
-    if message.nrows() == 0 || passage.nrows() == 0 {
-        return 0.0;
-    }
+/// The mean, over the tokens of a message, of the cosine with a passage's nearest token; 0 where one of them has none. Both are rows of `width`
+/// numbers and of length 1.
+pub fn alignment(message: &[f32], passage: &[f32], width: usize) -> f64 {
+    let (Some(message), Some(passage)) = (rows(message, width), rows(passage, width)) else { return 0.0 };
     let cosines = message.dot(&passage.t());
     let best = cosines.rows().into_iter().map(|row| f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max)));
     best.sum::<f64>() / message.nrows() as f64
+}
+
+fn rows(states: &[f32], width: usize) -> Option<ArrayView2<'_, f32>> {
+    ArrayView2::from_shape((states.len() / width.max(1), width), states).ok().filter(|rows| !rows.is_empty())
 }
 
 #[cfg(test)]
@@ -96,10 +95,8 @@ mod tests {
     fn each_token_of_the_message_takes_its_nearest() {
         let message = [1.0, 0.0, 0.0, 1.0];
         let passage = Passage::new(&[0.6, 0.8, -1.0, 0.0, 0.0, 1.0], 2).states(2);
-        let message = ArrayView2::from_shape((2, 2), &message).unwrap();
         // 0.6 for the first, 1 for the second.
-        assert!((nearest(&message, &passage) - 0.8).abs() < 0.01);
-        assert_eq!(nearest(&message, &Array2::zeros((0, 2))), 0.0);
-        assert_eq!(nearest(&ArrayView2::from_shape((0, 2), &[]).unwrap(), &passage), 0.0);
+        assert!((alignment(&message, &passage, 2) - 0.8).abs() < 0.01);
+        assert_eq!((alignment(&message, &[], 2), alignment(&[], &passage, 2), alignment(&[], &[], 0)), (0.0, 0.0, 0.0));
     }
 }

@@ -39,9 +39,10 @@ impl<'a> Known<'a> {
     }
 }
 
-/// The features of hits whose records say nothing of themselves, for a message whose intent nobody told.
-pub fn features_alone(hits: &[Hit]) -> Vec<MatchFeatures> {
-    features(&hits.iter().map(|hit| (hit, Known::default())).collect::<Vec<_>>(), |_| 0.0)
+/// The features of hits whose records say nothing of themselves, for a message whose intent nobody told; and how they align with it.
+pub fn features_alone(hits: &[Hit], alignments: &[f64]) -> Vec<MatchFeatures> {
+    let known = |(hit, &alignment)| (hit, Known { alignment, ..Known::default() });
+    features(&hits.iter().zip(alignments).map(known).collect::<Vec<_>>(), |_| 0.0)
 }
 
 /// The features of each hit of one search.

@@ -18,7 +18,7 @@ mod reports;
 mod shadow;
 mod tagger;
 
-pub use alignment::Alignment;
+pub use alignment::{Alignment, alignment};
 use evidence::Known;
 pub use evidence::features_alone;
 

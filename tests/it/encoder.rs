@@ -202,7 +202,7 @@ fn states_of_tokens_are_those_of_the_words_and_the_same_for_a_message_and_for_an
     let texts = ["洗完缩了一大圈,只能给娃穿", "where is my order 8812?"].map(str::to_owned);
     let bulk = worker.aligned_bulk(&texts).expect("states");
     for (text, of_bulk) in texts.iter().zip(bulk) {
-        let offsets = encoder.offsets(text, Role::Query).expect("offsets");
+        let offsets = encoder.offsets(text, Role::Passage).expect("offsets");
         let marks = |(start, end): &(u32, u32)| start == end;
         assert!(offsets[..3].iter().all(marks) && offsets.last().is_some_and(marks), "{offsets:?}");
         let wanted = Wanted { aligned: true, ..Wanted::default() };
